@@ -1,0 +1,178 @@
+"""`list`, `explain` and `hooks`: what there is to choose from. Plain text, no torch, no pydantic but for `explain`."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
+
+import click
+
+from ftcore.errors import UsageError, did_you_mean
+from ftcore.manager import Offer, PluginManager, hook_functions
+from ftcore.specs import KINDS, Spec
+
+
+def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
+    """Columns as wide as they must be; the last one runs on."""
+    everything = [list(header), *map(list, rows)]
+    widths = [max(len(row[i]) for row in everything) for i in range(len(header) - 1)]
+    for index, row in enumerate(everything):
+        line = "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        click.echo(click.style(line, bold=True) if index == 0 else line)
+
+
+@click.command("list")
+@click.argument("what", required=False, metavar="[WHAT]")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def list_(what: str | None, as_json: bool) -> None:
+    """List what is installed.
+
+    WHAT is one of loaders, sources, formats, methods, strategies, backends, evaluators, exporters, reporters. Without
+    it, everything.
+    """
+    from ftcore.cli.main import options
+
+    plurals = {kind.plural: kind for kind in KINDS.values()} | {kind.name: kind for kind in KINDS.values()}
+    if what is not None and what not in plurals:
+        choices = [kind.plural for kind in KINDS.values()]
+        raise UsageError(
+            f"there is nothing called {what!r} to list{did_you_mean(what, choices)}",
+            fix="ftcore list",
+            more=[", ".join(choices)],
+        )
+    kinds = [plurals[what]] if what else list(KINDS.values())
+    manager = options.manager()
+    if as_json:
+        listed = {kind.plural: [_record(o) for o in _offers(manager, kind.name)] for kind in kinds}
+        click.echo(json.dumps(listed[kinds[0].plural] if what else listed, indent=2, default=str))
+        return
+    for kind in kinds:
+        rows = [(_name(manager, o), o.plugin.distribution, o.spec.summary) for o in _offers(manager, kind.name)]
+        table(rows, (kind.plural, "from", kind.question))
+        click.echo()
+
+
+@click.command
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def explain(name: str, as_json: bool) -> None:
+    """Show the facts and the settings of the component NAME."""
+    from ftcore.cli.main import options
+
+    manager = options.manager()
+    found = [(kind, offer) for kind in KINDS for offer in _offers(manager, kind) if _is_called(manager, offer, name)]
+    if not found:
+        names = sorted({offer.spec.name for kind in KINDS for offer in _offers(manager, kind)})
+        raise UsageError(f"nothing is called {name!r}{did_you_mean(name, names)}", fix="ftcore list")
+    if as_json:
+        click.echo(json.dumps([_explained(kind, offer) for kind, offer in found], indent=2, default=str))
+        return
+    for kind, offer in found:
+        _print_explanation(kind, offer)
+
+
+def _print_explanation(kind: str, offer: Offer) -> None:
+    record = _explained(kind, offer)
+    click.echo(click.style(f"{offer.spec.name}", bold=True) + f" — {KINDS[kind].title}: {offer.spec.summary}")
+    click.echo(f"from {offer.plugin.key} {offer.plugin.version}")
+    for fact, value in record["facts"].items():
+        click.echo(f"  {fact}: {value}")
+    click.echo()
+    rows = [(f"--{kind}.{s['name']}", s["type"], str(s["default"]), s["help"]) for s in record["settings"]]
+    if rows:
+        table(rows, ("setting", "type", "default", "what it does"))
+    else:
+        click.echo("It has no settings.")
+    click.echo()
+
+
+def _explained(kind: str, offer: Offer) -> dict[str, Any]:
+    from ftcore.cli.options import _metavar
+
+    config = offer.spec.config.load() if offer.spec.config else None
+    settings = [
+        {
+            "name": name,
+            "type": _metavar(field.annotation),
+            "default": "required" if field.is_required() else field.get_default(call_default_factory=True),
+            "help": " ".join((field.description or "").split()),
+        }
+        for name, field in (config.model_fields.items() if config else ())
+    ]
+    return {"kind": kind, **_record(offer), "settings": settings}
+
+
+def _record(offer: Offer) -> dict[str, Any]:
+    shared = {field.name for field in fields(Spec)}
+    facts = {
+        field.name: getattr(offer.spec, field.name)
+        for field in fields(offer.spec)
+        if field.name not in shared or field.name == "defaults"
+    }
+    return {
+        "name": offer.spec.name,
+        "summary": offer.spec.summary,
+        "plugin": offer.plugin.key,
+        "version": offer.plugin.version,
+        "facts": {key: value for key, value in facts.items() if value not in (None, (), {}) and key != "claims"},
+    }
+
+
+def _offers(manager: PluginManager, kind: str) -> list[Offer]:
+    return [offer for offers in manager.catalogue(kind).values() for offer in offers]
+
+
+def _name(manager: PluginManager, offer: Offer) -> str:
+    """As it must be typed."""
+    for kind in KINDS:
+        offers = manager.catalogue(kind).get(offer.spec.name, [])
+        if offer in offers and len(offers) > 1 and not offer.plugin.is_built_in:
+            return offer.qualified
+    return offer.spec.name
+
+
+def _is_called(manager: PluginManager, offer: Offer, name: str) -> bool:
+    return name in (offer.qualified, _name(manager, offer))
+
+
+@click.command
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def hooks(name: str | None, as_json: bool) -> None:
+    """List every hook, or show the hook NAME: signature, when it is called, what it may return, who implements it."""
+    from ftcore.cli.main import options
+
+    functions = hook_functions()
+    if name is not None and name not in functions:
+        raise UsageError(f"there is no hook {name!r}{did_you_mean(name, functions)}", fix="ftcore hooks")
+    manager = options.manager()
+    records = [_hook(manager, hook) for hook in ([name] if name else functions)]
+    if as_json:
+        click.echo(json.dumps(records[0] if name else records, indent=2))
+    elif name:
+        [record] = records
+        click.echo(click.style(f"{record['name']}{record['signature']}", bold=True))
+        click.echo()
+        click.echo(record["doc"])
+        click.echo()
+        click.echo("implemented by: " + (", ".join(record["implemented_by"]) or "nobody"))
+    else:
+        table(
+            ((r["name"], str(len(r["implemented_by"])), r["doc"].splitlines()[0]) for r in records),
+            ("hook", "plugins", "what it is for"),
+        )
+
+
+def _hook(manager: PluginManager, name: str) -> dict[str, Any]:
+    function = hook_functions()[name]
+    return {
+        "name": name,
+        "signature": str(inspect.signature(function)).replace("'", ""),
+        "doc": inspect.getdoc(function) or "",
+        "implemented_by": [
+            plugin.key for plugin in manager.plugins if name in plugin.hooks and plugin.state == "active"
+        ],
+    }

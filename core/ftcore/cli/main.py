@@ -1,0 +1,178 @@
+"""The entry point: finds the command, turns every refusal into a few lines and an exit code, and writes a crash file
+for what is our own bug. Imports nothing that a listing does not need.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+import ftcore
+from ftcore.errors import FtcoreError, UsageError, did_you_mean
+from ftcore.manager import PluginManager
+
+COMMANDS = {
+    "run": ("ftcore.cli.run:run", "Tune a model."),
+    "plan": ("ftcore.cli.run:plan", "Show what a run would do, and what speaks against it."),
+    "resume": ("ftcore.cli.run:resume", "Go on with a run that was interrupted."),
+    "data": ("ftcore.cli.data:data", "Look at rows as the model will see them."),
+    "chat": ("ftcore.cli.use:chat", "Talk to a tuned model."),
+    "merge": ("ftcore.cli.use:merge", "Fold an adapter into its base model."),
+    "list": ("ftcore.cli.listing:list_", "List what is installed: methods, strategies, sources, …"),
+    "explain": ("ftcore.cli.listing:explain", "Show a component's facts and settings."),
+    "hooks": ("ftcore.cli.listing:hooks", "List the hooks that a plugin can implement."),
+    "plugins": ("ftcore.cli.plugins:plugins", "See which plugins are installed and how they are."),
+    "init": ("ftcore.cli.files:init", "Write a commented run file."),
+    "schema": ("ftcore.cli.files:schema", "Print the JSON Schema of run files."),
+    "doctor": ("ftcore.cli.doctor:doctor", "Examine the installation and the machine."),
+    "completion": ("ftcore.cli.files:completion", "Print the script that completes commands in your shell."),
+}
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they are called; listing them imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            raise UsageError(f"there is no command {cmd_name!r}{did_you_mean(cmd_name, COMMANDS)}", fix="ftcore --help")
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(ftcore.__version__, prog_name="ftcore")
+@click.option("--json-errors", is_flag=True, help="Print errors as JSON, for programs.")
+@click.option("--plugin", metavar="FILE", multiple=True, help="Load one more plugin from a Python file.")
+@click.option("--no-plugin", metavar="NAME", multiple=True, help="Leave an installed plugin out.")
+def cli(**_: Any) -> None:
+    """Tune a language model on your own data: any method, any objective, any data, any hardware.
+
+    Begin with `ftcore run --method qlora`, which tunes a small model on a demo set. The options below may stand
+    anywhere on the line.
+    """
+
+
+class Options:
+    """The options that may stand anywhere, taken out of the line before click reads it."""
+
+    def __init__(self) -> None:
+        self.json_errors = False
+        self.plugin: list[str] = []
+        self.no_plugin: list[str] = []
+        self._managers: dict[tuple[str, ...], PluginManager] = {}
+
+    def take(self, arguments: Sequence[str]) -> list[str]:
+        rest, waiting = [], iter(arguments)
+        for argument in waiting:
+            name, equals, value = argument.partition("=")
+            if argument == "--json-errors":
+                self.json_errors = True
+            elif name in ("--plugin", "--no-plugin"):
+                text = value if equals else next(waiting, None)
+                if text is None:
+                    raise UsageError(f"{name} wants a value", fix=f"{name} NAME")
+                (self.plugin if name == "--plugin" else self.no_plugin).append(text)
+            else:
+                rest.append(argument)
+        return rest
+
+    def manager(self, deny: Sequence[str] = (), allow: Sequence[str] | None = None) -> PluginManager:
+        """The plugins of this process, discovered once."""
+        key = (*deny, "/", *(allow or ()))
+        if key not in self._managers:
+            self._managers[key] = PluginManager.discover(self.plugin, [*self.no_plugin, *deny], allow)
+        return self._managers[key]
+
+
+options = Options()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; the exit code is one of those that `ftcore.errors` lists."""
+    options.__init__()  # type: ignore[misc]  # a fresh start for callers that run several lines in one process
+    try:
+        with _quiet_pipe():
+            rest = options.take(sys.argv[1:] if arguments is None else arguments)
+            result = cli.main(rest, prog_name="ftcore", standalone_mode=False)
+            return result if isinstance(result, int) else 0
+    except FtcoreError as error:
+        return _show(error)
+    except click.exceptions.NoSuchOption as error:
+        return _show(_no_such_option(error))
+    except click.ClickException as error:
+        return _show(UsageError(error.format_message()))
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return 130
+    except Exception as error:
+        return _crash(error)
+
+
+def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
+    near = sorted(error.possibilities or ())
+    command = error.ctx.command_path if error.ctx else "ftcore"
+    known = [name for p in (error.ctx.command.get_params(error.ctx) if error.ctx else ()) for name in p.opts]
+    guess = near[0] if near else None
+    prefix = error.option_name.partition(".")[0]
+    siblings = [name for name in known if name.startswith(f"{prefix}.")]
+    return UsageError(
+        f"there is no option {error.option_name}" + (f" (did you mean {guess}?)" if guess else ""),
+        fix=f"{command} … {guess}" if guess else f"{command} --help",
+        more=[f"settings here: {', '.join(siblings)}"] if siblings and not guess else [],
+    )
+
+
+def _show(error: FtcoreError) -> int:
+    if options.json_errors:
+        click.echo(json.dumps(error.record(), ensure_ascii=False), err=True)
+    else:
+        head, *rest = error.lines()
+        click.echo(click.style(head, fg="red", bold=True), err=True)
+        for line in rest:
+            click.echo(click.style(line, bold=True) if line.startswith("  try: ") else line, err=True)
+    return error.exit_code
+
+
+def _crash(error: Exception) -> int:
+    """Our own bug: everything that helps to mend it goes into a file, one line to the terminal."""
+    import platform
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="ftcore-crash-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(f"ftcore {ftcore.__version__}, Python {platform.python_version()}, {platform.platform()}\n")
+        file.write(f"ftcore {' '.join(sys.argv[1:])}\n\n")
+        file.write("".join(traceback.format_exception(error)))
+    what = f"ftcore has a bug: {type(error).__name__}: {error}"
+    return _show(FtcoreError(what, where=None, fix=f"report it with the file {Path(file.name)}"))
+
+
+@contextlib.contextmanager
+def _quiet_pipe() -> Iterator[None]:
+    """`ftcore list | head` ends quietly."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def entry() -> None:
+    """What the installed command calls."""
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""`run`, `plan` and `resume`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ftcore.cli.options import HELP, Axis, ComponentCommand, flags_of
+from ftcore.run.check import check
+from ftcore.run.plan import Plan
+from ftcore.run.resolve import resolve
+
+CONTEXT = {"token_normalize_func": lambda token: token.replace("-", "_"), "help_option_names": ["-h", "--help"]}
+
+
+def _component_command(name: str, function: Any, extra: list[click.Parameter]) -> ComponentCommand:
+    run_file = click.Argument(["run_file"], required=False, metavar="[RUN.yaml]")
+    return ComponentCommand(
+        name,
+        callback=click.pass_context(function),
+        params=[run_file, *(Axis(kind) for kind in HELP), *extra],
+        help=function.__doc__,
+        context_settings=CONTEXT,
+    )
+
+
+def _planned(ctx: click.Context, given: dict[str, Any]) -> Plan:
+    command = ctx.command
+    assert isinstance(command, ComponentCommand)
+    flags = flags_of(ctx, given)
+    if given.get("out"):
+        flags["out"] = given["out"]
+    return check(resolve(command.manager, command.run_file, flags), command.manager)
+
+
+def _run(ctx: click.Context, run_file: str | None, as_json: bool, **given: Any) -> None:  # noqa: ARG001
+    """Tune a model.
+
+    With nothing but `--method qlora` it tunes a small model on a demo set, in minutes on two CPU cores. A RUN.yaml says
+    the same things in a file; options go before it.
+    """
+    plan = _planned(ctx, given)
+    from ftcore.run.execute import execute
+
+    assert isinstance(ctx.command, ComponentCommand)
+    folder, report = execute(plan, ctx.command.manager)
+    _finish(folder, report, as_json)
+
+
+def _plan(ctx: click.Context, run_file: str | None, as_json: bool, **given: Any) -> None:  # noqa: ARG001
+    """Show what a run would do, and what speaks against it, without loading anything."""
+    plan = _planned(ctx, given)
+    from ftcore.run.report import plan_record
+
+    if as_json:
+        click.echo(json.dumps(plan_record(plan), indent=2, default=str))
+        return
+    from ftcore.run.runfile import dump_run_file
+
+    click.echo(dump_run_file(plan.dump()), nl=False)
+    click.echo(f"# hardware: {', '.join(plan.hardware.devices)}; weights {plan.precision.weights}", nl=False)
+    click.echo(f", computed in {plan.precision.autocast or plan.precision.weights}")
+    for finding in plan.findings:
+        click.echo(f"# {finding.level}: {finding.message}" + (f"  try: {finding.fix}" if finding.fix else ""))
+
+
+def _finish(folder: Path, report: Any, as_json: bool) -> None:
+    from ftcore.run.report import summary
+
+    if as_json:
+        click.echo(json.dumps(summary(folder, report), indent=2))
+
+
+JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print the result as JSON.")
+OUT = click.Option(["--out"], metavar="DIR", help="The run's folder. Left out: runs/DATE-METHOD-STRATEGY.")
+
+run = _component_command("run", _run, [OUT, JSON])
+plan = _component_command("plan", _plan, [OUT, JSON])
+
+
+@click.command
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def resume(folder: Path, as_json: bool) -> None:
+    """Go on with the run in the folder RUN, from its newest checkpoint."""
+    from ftcore.cli.options import manager_for
+    from ftcore.run.execute import resume as go_on
+    from ftcore.run.runfile import RunFile, read_run_file
+
+    path = folder / "run.yaml"
+    manager = manager_for(read_run_file(path) if path.is_file() else RunFile())
+    _finish(*go_on(folder, manager), as_json)

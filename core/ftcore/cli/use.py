@@ -1,0 +1,86 @@
+"""`chat` and `merge`: what to do with the result of a run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ftcore.errors import UsageError
+
+RUN = click.Path(path_type=Path)
+
+
+@click.command
+@click.argument("folder", metavar="RUN", type=RUN)
+@click.option("--prompt", metavar="TEXT", help="Answer this one message and end.")
+@click.option("--system", metavar="TEXT", help="A system message before the conversation.")
+@click.option("--max-new-tokens", default=256, show_default=True, help="Longest answer in tokens.")
+@click.option("--temperature", default=0.0, show_default=True, help="0 always takes the likeliest token.")
+def chat(folder: Path, prompt: str | None, system: str | None, max_new_tokens: int, temperature: float) -> None:
+    """Talk to the model of the finished run in the folder RUN. An empty line ends the conversation."""
+    from ftcore.cli.main import options
+    from ftcore.run.reload import reload
+
+    tuned = reload(folder, options.manager())
+    messages = [{"role": "system", "content": system}] if system else []
+    while True:
+        text = prompt if prompt is not None else click.prompt("you", default="", show_default=False, prompt_suffix="> ")
+        if not text.strip():
+            return
+        messages.append({"role": "user", "content": text})
+        answer = _answer(tuned, messages, max_new_tokens, temperature, stream=prompt is None)
+        messages.append({"role": "assistant", "content": answer})
+        if prompt is not None:
+            click.echo(answer)
+            return
+
+
+def _answer(tuned: Any, messages: list[dict[str, str]], limit: int, temperature: float, stream: bool) -> str:
+    import torch
+    from transformers import TextStreamer
+
+    tokenizer = tuned.tokenizer
+    inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    sampling = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False}
+    streamer = TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True) if stream else None
+    with torch.inference_mode():
+        output = tuned.model.generate(
+            **inputs.to(tuned.model.device),
+            max_new_tokens=limit,
+            pad_token_id=tokenizer.pad_token_id,
+            streamer=streamer,
+            **sampling,
+        )
+    text: str = tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return text.strip()
+
+
+@click.command
+@click.argument("folder", metavar="RUN", type=RUN)
+@click.option("--out", metavar="DIR", type=RUN, help="Where the model goes. Left out: RUN/merged.")
+@click.option("--dtype", default="float32", show_default=True, help="How the weights are held: float32, bfloat16 …")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def merge(folder: Path, out: Path | None, dtype: str, as_json: bool) -> None:
+    """Fold the adapter of the finished run RUN into its base model, giving a plain model for any engine.
+
+    The merge is done in full precision and compared with the adapter before anything is written.
+    """
+    from ftcore.cli.main import options
+    from ftcore.run.merge import merge as fold
+
+    target = out or folder / "merged"
+    if target.exists():
+        raise UsageError("the folder is there already", where=str(target), fix=f"--out {target}-2")
+    try:
+        difference = fold(folder, target, options.manager(), dtype)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    if as_json:
+        click.echo(json.dumps({"folder": str(target), "largest_difference": difference}))
+    else:
+        click.echo(f"merged into {target}; the logits differ by at most {difference:.2g} from the adapter's")

@@ -1,0 +1,129 @@
+"""The core's own sections of a run file: `train`, `evaluate` and `checkpoints`, and what every data entry may say.
+
+Everything else in a run file belongs to the component that it names.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from ftcore.settings import Settings
+
+
+def _is_positive_or_share(value: float | int) -> float | int:
+    if value < 0 or (value >= 1 and value != int(value)):
+        raise ValueError("a share below 1 (0.1 is a tenth) or a whole number of rows")
+    return value
+
+
+class TrainSettings(Settings):
+    """How long and how hard to train. What is left out is chosen by the method, the strategy and the data."""
+
+    epochs: Annotated[float, Field(gt=0)] = 1.0
+    """Passes over the training rows."""
+
+    steps: Annotated[int | None, Field(gt=0)] = None
+    """Stop after this many optimizer steps, whatever `epochs` says."""
+
+    batch_size: Annotated[int, Field(gt=0)] = 8
+    """Examples to an optimizer step."""
+
+    micro_batch_size: Annotated[int | None, Field(gt=0)] = None
+    """Examples in memory at once; a divisor of `batch_size`. Smaller needs less memory and gives the same result.
+    Left out: the whole batch."""
+
+    learning_rate: Annotated[float | None, Field(gt=0)] = None
+    """Peak learning rate. Left out: what suits the method and the strategy."""
+
+    scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial",
+                       "inverse_sqrt"] = "cosine"  # fmt: skip
+    """How the learning rate goes from its peak to the end."""
+
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of the steps in which the learning rate rises to its peak."""
+
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Pull of the weights toward zero (AdamW)."""
+
+    max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
+    """Gradients are scaled down to this norm; 0 leaves them."""
+
+    optimizer: str = "adamw_torch"
+    """Any of transformers' optimizer names."""
+
+    max_length: Annotated[int, Field(gt=0)] = 1024
+    """Tokens to a row; what is longer is cut at the end, and counted."""
+
+    gradient_checkpointing: bool = False
+    """Compute activations twice instead of keeping them: less memory, about a quarter more time."""
+
+    seed: Annotated[int, Field(ge=0)] = 42
+    """Everything that is drawn at random follows from it."""
+
+
+class EvaluateSettings(Settings):
+    """What is held out, and how the model is compared before and after."""
+
+    holdout: Annotated[float, Field(ge=0), AfterValidator(_is_positive_or_share)] = 0.1
+    """Rows kept from training to judge by: a share below 1, or a number of rows. Equal rows stay on one side.
+    A source that brings its own held-out part is not split again."""
+
+    limit: Annotated[int, Field(gt=0)] = 200
+    """At most this many held-out rows are used for the loss."""
+
+    generate: Annotated[int, Field(ge=0)] = 32
+    """At most this many held-out prompts are answered by the model, before and after."""
+
+    max_new_tokens: Annotated[int, Field(gt=0)] = 128
+    """Longest answer in tokens."""
+
+    every: Annotated[int | None, Field(gt=0)] = None
+    """Evaluate also after every so many steps."""
+
+    before: bool = True
+    """Judge the untuned model too, so that the gain can be seen."""
+
+
+class CheckpointSettings(Settings):
+    """What a run leaves on disk to go on from."""
+
+    every: Annotated[int, Field(gt=0)] = 100
+    """Steps between two checkpoints."""
+
+    keep: Annotated[int, Field(gt=0)] = 2
+    """Newest checkpoints that are kept."""
+
+
+class DataSettings(Settings):
+    """What every entry under `data` may say, besides the settings of its source."""
+
+    format: str = "auto"
+    """What a row means: the name of a format, or `auto` to recognise it by the columns."""
+
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Where a format finds its columns: `{prompt: question, completion: answer}`. A value is a column, a path such as
+    `answers.0.text`, or a template such as `{title}: {body}`."""
+
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """How often the source counts: 2 shows every row twice an epoch, 0.5 draws half of the rows."""
+
+    limit: Annotated[int | None, Field(gt=0)] = None
+    """Read at most this many rows."""
+
+    bad_rows: Literal["stop", "drop"] = "stop"
+    """What to do about rows that cannot be used: stop and name them, or drop them into quarantine.jsonl."""
+
+
+SECTIONS: dict[str, type[Settings]] = {
+    "train": TrainSettings,
+    "evaluate": EvaluateSettings,
+    "checkpoints": CheckpointSettings,
+}
+
+
+def split_data_entry(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part one entry under `data` into what the core reads and what belongs to its source."""
+    ours = {key: value for key, value in entry.items() if key in DataSettings.model_fields}
+    return ours, {key: value for key, value in entry.items() if key not in ours}

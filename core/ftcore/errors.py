@@ -1,0 +1,120 @@
+"""Everything that ftcore refuses, as one tree, each branch with its exit code.
+
+    FtcoreError            1  our own bug
+    ├── UsageError         2  the command line or the run file
+    ├── DataError          3  rows, files, formats
+    ├── ModelError         4  a model, tokenizer, artifact or checkpoint
+    ├── ResourceError      5  memory, disk, a missing package or device
+    ├── DivergedError      6  the loss is no longer a number
+    ├── PluginError        7  a plugin that is broken, missing or ambiguous
+    └── PolicyError        8  refused for safety
+
+An error says what went wrong, where, the value at fault and one fix to copy, in at most six lines.
+It deliberately carries no traceback: whoever reads it is not debugging ftcore.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+class FtcoreError(Exception):
+    """A refusal in plain words.
+
+    >>> raise DataError("the file is empty", where="rows.jsonl", fix="choose a file with rows: --data FILE")
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        value: object | None = None,
+        fix: str | None = None,
+        more: Iterable[str] = (),
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.value = value
+        self.fix = fix
+        self.more = tuple(more)
+
+    def lines(self) -> list[str]:
+        """The message for a terminal: at most six lines, the fix always among them."""
+        head = f"error: {f'{self.where}: ' if self.where else ''}{self.what}"
+        body = [f"  value: {_short(self.value)}"] if self.value is not None else []
+        room = 6 - 1 - len(body) - (1 if self.fix else 0)
+        more = [f"  {_short(line)}" for line in self.more]
+        if len(more) > room:
+            more = [*more[: room - 1], f"  and {len(more) - room + 1} more"]
+        return [head, *body, *more, *([f"  try: {self.fix}"] if self.fix else [])]
+
+    def record(self) -> dict[str, Any]:
+        """The same for programs (`--json-errors`)."""
+        return {
+            "error": type(self).__name__,
+            "exit_code": self.exit_code,
+            "what": self.what,
+            "where": self.where,
+            "value": None if self.value is None else str(self.value),
+            "fix": self.fix,
+            "more": list(self.more),
+        }
+
+
+class UsageError(FtcoreError):
+    exit_code = 2
+
+
+class DataError(FtcoreError):
+    exit_code = 3
+
+
+class ModelError(FtcoreError):
+    exit_code = 4
+
+
+class ResourceError(FtcoreError):
+    exit_code = 5
+
+
+class DivergedError(FtcoreError):
+    exit_code = 6
+
+
+class PluginError(FtcoreError):
+    exit_code = 7
+
+
+class PolicyError(FtcoreError):
+    exit_code = 8
+
+
+class Interrupted(FtcoreError):
+    """A signal ended the run between two steps; what was written is complete."""
+
+    def __init__(self, signal_number: int, **kwargs: Any) -> None:
+        super().__init__("interrupted", **kwargs)
+        self.exit_code = 128 + signal_number
+
+
+def closest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that was probably meant, or None when nothing is near."""
+    near = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """`` (did you mean 'rank'?)`` or nothing, ready to be put behind a message."""
+    near = closest(word, choices)
+    return f" (did you mean {near!r}?)" if near else ""
+
+
+def _short(value: object, width: int = 200) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,170 @@
+"""What the factories of plugins build: small structural protocols, no base class to inherit.
+
+Nothing is imported at run time that a plugin does not need itself; torch and transformers appear in annotations only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from ftcore.types import BadRow, Evaluation, Example, Finding, Hardware, Precision, Row
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+
+    from ftcore.events import Event
+    from ftcore.run.session import Session
+
+
+@runtime_checkable
+class DatasetSource(Protocol):
+    """Where rows come from. Reading is streaming: a file larger than memory is never held whole."""
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """Every row, in a fixed order, each time from the start. What cannot be read comes as a `BadRow`."""
+        ...
+
+    def fingerprint(self) -> str:
+        """A hash that changes when the content does; it goes into lock.json."""
+        ...
+
+
+@runtime_checkable
+class DatasetFormat(Protocol):
+    """What a row means."""
+
+    def recognises(self, row: Mapping[str, Any]) -> str | None:
+        """Why this format fits a row with these columns and values (shown to the user), or None if it does not."""
+        ...
+
+    def example(self, row: Mapping[str, Any]) -> Example:
+        """The row as an example. Raises ValueError with a reason in plain words when the row holds none."""
+        ...
+
+
+@runtime_checkable
+class ModelLoader(Protocol):
+    """Where weights and tokenizer come from."""
+
+    def findings(self) -> Iterable[Finding]:
+        """What can be said against the model before anything heavy is imported: a missing file, an unsafe setting."""
+        ...
+
+    def tokenizer(self) -> PreTrainedTokenizerBase: ...
+
+    def model(self, **options: Any) -> PreTrainedModel:
+        """The model, with `options` handed on to `from_pretrained` (`dtype`, `quantization_config`, `device_map`)."""
+        ...
+
+    def fingerprint(self) -> str:
+        """A hash of the weights, or the hub's commit."""
+        ...
+
+    def name(self) -> str:
+        """What others would load it by: a hub id or a path. Written into adapters as their base model."""
+        ...
+
+
+@runtime_checkable
+class TuningMethod(Protocol):
+    """Which parameters train, how they are saved, and how the change is folded back.
+
+    Optional besides: `parameter_groups(model, learning_rate)` returns the optimizer's groups (a list of dictionaries as
+    torch takes them) when one learning rate for all parameters is not what the method wants.
+    """
+
+    def load_options(self) -> dict[str, Any]:
+        """Options for `from_pretrained` that the method insists on, such as a quantisation config."""
+        ...
+
+    def attach(self, model: PreTrainedModel) -> nn.Module:
+        """Make the model trainable: afterwards exactly the method's parameters require gradients."""
+        ...
+
+    def disabled(self, model: nn.Module) -> AbstractContextManager[Any]:
+        """Inside, the model answers as the base model did. Only asked of methods that are `switchable`."""
+        ...
+
+    def state(self, model: nn.Module) -> dict[str, Tensor]:
+        """What training changes, by name: the content of a checkpoint."""
+        ...
+
+    def load_state(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+        """Put back what `state` gave. Raises ValueError naming what is missing or of another shape."""
+        ...
+
+    def merge(self, model: nn.Module) -> PreTrainedModel:
+        """A plain transformers model with the change folded in, giving the same logits. May consume `model`."""
+        ...
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write the artifact as the rest of the ecosystem loads it, as safetensors and JSON only.
+
+        An `adapter` writes `state(model)` into `adapter_model.safetensors`; a `model` writes what
+        `from_pretrained(folder)` reads.
+        """
+        ...
+
+
+@runtime_checkable
+class AlignmentStrategy(Protocol):
+    """Toward what objective."""
+
+    def trainer(self, session: Session) -> Trainer:
+        """The trainer for this session: `session.guarded(SomeTrainer)(args=…, model=session.model, …)`.
+
+        The guard adds checkpoints, resume, the check for non-finite numbers, and events to any transformers Trainer.
+        """
+        ...
+
+
+@runtime_checkable
+class HardwareBackend(Protocol):
+    """On what the run computes."""
+
+    def probe(self) -> Hardware:
+        """What is there. Fast and without torch wherever the answer can be had so."""
+        ...
+
+    def precision(self, trains_base: bool) -> Precision:
+        """The dtypes that suit the machine, for a method that does or does not update the base weights."""
+        ...
+
+    def place(self) -> Mapping[str, Any]:
+        """Arguments for transformers' `TrainingArguments` that put the run on this hardware."""
+        ...
+
+    def device(self) -> str:
+        """Where the model is loaded, as torch names it: `cpu`, `cuda:0`."""
+        ...
+
+    def memory(self) -> int:
+        """Bytes of this process's memory in use on the device, at the peak."""
+        ...
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Is the tuned model better? Asked once before training and once after, about the same held-out rows."""
+
+    def evaluate(self, session: Session) -> Evaluation: ...
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """The form in which the result is written."""
+
+    def export(self, session: Session, folder: Path) -> Sequence[str]:
+        """Write into the empty `folder`; return the names of the files. What was written is read back afterwards."""
+        ...
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """Somebody who is told how the run goes. What it raises is shown once and never stops the run."""
+
+    def handle(self, event: Event) -> None: ...

@@ -1,0 +1,45 @@
+"""Loaded → Session: the method attached, the trainer built, nothing computed yet."""
+
+from __future__ import annotations
+
+from ftcore.errors import PluginError
+from ftcore.run.load import Loaded
+from ftcore.run.session import Data, Session
+
+
+def build(loaded: Loaded) -> Session:
+    """Raises PluginError when the method leaves nothing to train or the strategy builds no trainer."""
+    from transformers import set_seed
+
+    plan, prepared = loaded.plan, loaded.prepared
+    # Adapters begin at random: the seed is set here so that the same plan begins with the same weights.
+    set_seed(plan.train.seed)
+    model = loaded.method.attach(loaded.model)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise PluginError(
+            f"the method {plan.method.spec.name!r} leaves no parameter to train", where=plan.method.plugin.key
+        )
+    if plan.train.gradient_checkpointing and not plan.method.spec.trains_base:
+        # Recomputation starts from the block's input, which needs a gradient although the embedding is frozen.
+        model.enable_input_require_grads()  # type: ignore[operator]
+    judged = prepared.heldout[: plan.evaluate.limit]
+    session = Session(
+        plan=plan,
+        folder=loaded.folder,
+        backend=loaded.backend,
+        loader=loaded.loader,
+        method=loaded.method,
+        strategy=plan.strategy.build(),
+        tokenizer=loaded.tokenizer,
+        model=model,
+        data=Data(
+            train=prepared.open(prepared.trained),
+            heldout=prepared.open(judged),
+            heldout_examples=prepared.examples(judged),
+            account=prepared.account(),
+        ),
+        announcer=loaded.announcer,
+        clock=loaded.clock,
+    )
+    session.trainer = session.strategy.trainer(session)
+    return session

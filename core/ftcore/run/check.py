@@ -1,0 +1,162 @@
+"""Plan → findings: everything that can be said against a run before torch is imported, all at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, ResourceError, UsageError
+from ftcore.manager import PluginManager
+from ftcore.run.plan import Choice, Plan
+from ftcore.run.resolve import missing_packages
+from ftcore.run.rows import Recognised, label, read, recognise, refuse_bad_rows
+from ftcore.specs import StrategySpec
+from ftcore.types import BadRow, Finding
+
+NAMED_BAD_ROWS = 20
+"""Bad rows kept for the message; a broken file may hold millions."""
+
+
+def check(plan: Plan, manager: PluginManager) -> Plan:
+    """The plan with its findings. Raises the first error that makes it impossible, with the others behind it."""
+    findings: list[Finding] = []
+    for error in _errors(plan, manager, findings):
+        raise error
+    for plugin, found in manager.each("ftcore_plan_findings", plan=plan):
+        for finding in found or ():
+            if finding.level == "error":
+                raise UsageError(f"{finding.message} (says {plugin.key})", fix=finding.fix)
+            findings.append(finding)
+    return dataclasses.replace(plan, findings=tuple(findings))
+
+
+def _errors(plan: Plan, manager: PluginManager, findings: list[Finding]) -> Iterator[FtcoreError]:
+    yield from _combination(plan, manager)
+    yield from _numbers(plan)
+    yield from _packages(plan)
+    yield from _out(plan)
+    for finding in plan.model.build().findings():
+        if finding.level == "error":
+            yield ModelError(finding.message, fix=finding.fix)
+        findings.append(finding)
+    yield from _rows(plan, manager, findings)
+
+
+def _combination(plan: Plan, manager: PluginManager) -> Iterator[FtcoreError]:
+    """Compare declared facts: what the method needs of the backend, and what the strategy needs of the method."""
+    method = plan.method.spec
+    lacking = [need for need in method.needs if need not in plan.hardware.capabilities]
+    if lacking:
+        near = [
+            offers[0].spec.name
+            for offers in manager.catalogue("method").values()
+            if set(getattr(offers[0].spec, "needs", ())) <= plan.hardware.capabilities
+            and getattr(offers[0].spec, "artifact", None) == method.artifact
+        ]
+        yield ResourceError(
+            f"the method {method.name!r} needs {', '.join(lacking)}, which the backend {plan.backend.spec.name} lacks",
+            value=f"it has {', '.join(sorted(plan.hardware.capabilities))}",
+            fix=f"--method {near[0]}" if near else "ftcore doctor",
+        )
+
+
+def _numbers(plan: Plan) -> Iterator[FtcoreError]:
+    micro = plan.train.micro_batch_size
+    if micro and plan.train.batch_size % micro:
+        divisor = math.gcd(micro, plan.train.batch_size)
+        yield UsageError(
+            f"train.micro_batch_size {micro} does not divide train.batch_size {plan.train.batch_size}",
+            fix=f"--train.micro_batch_size {divisor}",
+        )
+    if plan.train.learning_rate is None:
+        yield PluginError(
+            f"the method {plan.method.spec.name!r} declares no learning rate", fix="--train.learning_rate 2e-4"
+        )
+
+
+def _packages(plan: Plan) -> Iterator[FtcoreError]:
+    for choice in plan.choices():
+        missing = missing_packages(choice.spec.packages)
+        if missing:
+            extra = choice.spec.extra or " ".join(missing)
+            yield ResourceError(
+                f"{choice.spec.name!r} needs the package {', '.join(missing)}, which is not installed",
+                fix=f"pip install {extra}",
+            )
+
+
+def _out(plan: Plan) -> Iterator[FtcoreError]:
+    if plan.out is None:
+        return
+    if plan.out.exists() and (not plan.out.is_dir() or any(plan.out.iterdir())):
+        if (plan.out / "run.yaml").is_file():
+            fix = f"ftcore resume {plan.out}, or choose another folder: --out {_free(plan.out)}"
+        else:
+            fix = f"--out {_free(plan.out)}"
+        yield UsageError(
+            "the folder is not empty, and a run never overwrites what is there", where=str(plan.out), fix=fix
+        )
+    parent = next(folder for folder in plan.out.absolute().parents if folder.exists())
+    if not os.access(parent, os.W_OK):
+        yield ResourceError("no permission to write there", where=str(plan.out), fix="--out runs/mine")
+
+
+def _free(folder: Path) -> Path:
+    return next(path for n in range(2, 10_000) if not (path := folder.with_name(f"{folder.name}-{n}")).exists())
+
+
+def _rows(plan: Plan, manager: PluginManager, findings: list[Finding]) -> Iterator[FtcoreError]:
+    """Read every row of local sources once: format, bad rows, and whether the strategy can learn from them."""
+    for entry in plan.data:
+        if not entry.source.spec.local:
+            continue
+        try:
+            recognised = recognise(manager, entry)
+        except FtcoreError as error:
+            yield error
+            continue
+        findings.append(Finding("note", f"{label(entry)}: format {recognised.name} ({recognised.reason})"))
+        yield from fits(plan.strategy, recognised, label(entry), manager)
+        bad: list[BadRow] = []
+        total_bad = good = 0
+        for row in read(entry, recognised):
+            if isinstance(row, BadRow):
+                total_bad += 1
+                if len(bad) < NAMED_BAD_ROWS:
+                    bad.append(row)
+            else:
+                good += 1
+        try:
+            refuse_bad_rows(entry, bad, total_bad)
+        except DataError as error:
+            yield error
+        if not good:
+            reasons = [f"{row.where}: {row.reason}" for row in bad[:3]]
+            yield DataError("the source holds no usable row", where=label(entry), more=reasons)
+        if total_bad:
+            findings.append(Finding("warning", f"{label(entry)}: {total_bad} bad rows will be dropped"))
+
+
+def fits(
+    strategy: Choice[StrategySpec],
+    recognised: Recognised,
+    source: str,
+    manager: PluginManager,
+) -> Iterator[FtcoreError]:
+    """Refuse data of a kind that the strategy does not learn from, naming the strategies that do."""
+    if recognised.example in strategy.spec.examples:
+        return
+    others = [
+        offers[0].spec.name
+        for offers in manager.catalogue("strategy").values()
+        if recognised.example in getattr(offers[0].spec, "examples", ())
+    ]
+    yield DataError(
+        f"the strategy {strategy.spec.name!r} learns from {' or '.join(strategy.spec.examples)} examples, "
+        f"but these rows are {recognised.example} examples (format {recognised.name})",
+        where=source,
+        fix=f"--strategy {others[0]}" if others else "ftcore list strategies",
+    )

@@ -1,0 +1,83 @@
+"""The six functions one after the other, for a new run and for one that goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import shutil
+from pathlib import Path
+
+from ftcore.errors import DataError, FtcoreError, ModelError, UsageError
+from ftcore.events import RunFailed
+from ftcore.manager import PluginManager
+from ftcore.run import checkpoint as checkpoints
+from ftcore.run.announce import Announcer
+from ftcore.run.check import check
+from ftcore.run.folder import create, read_json
+from ftcore.run.plan import Plan
+from ftcore.run.resolve import resolve
+from ftcore.run.runfile import read_run_file
+
+
+def execute(plan: Plan, manager: PluginManager) -> tuple[Path, object]:
+    """Run a checked plan in a folder of its own. A run that never took a step leaves no folder behind."""
+    folder = create(plan)
+    try:
+        return folder, _run(plan, manager, folder)
+    except BaseException:
+        if not any((folder / name).exists() for name in ("checkpoints", "metrics.jsonl")):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def resume(folder: Path, manager: PluginManager) -> tuple[Path, object]:
+    """Go on from the newest checkpoint that is intact, with the same data and model, or refuse."""
+    if not (folder / "run.yaml").is_file():
+        raise UsageError("this is not the folder of a run", where=str(folder), fix="ftcore resume runs/NAME")
+    if (folder / "report.json").is_file():
+        raise UsageError(
+            "the run is finished; there is nothing to resume", where=str(folder), fix=f"ftcore chat {folder}"
+        )
+    plan = check(dataclasses.replace(resolve(manager, read_run_file(folder / "run.yaml"), {}), out=None), manager)
+    return folder, _run(plan, manager, folder, checkpoints.newest(folder))
+
+
+def _run(plan: Plan, manager: PluginManager, folder: Path, checkpoint: Path | None = None) -> object:
+    from ftcore.run.load import load
+
+    started = datetime.datetime.now(datetime.UTC)
+    announcer = Announcer(manager, [choice.build() for choice in plan.reporters if not choice.spec.integration])
+    try:
+        loaded = load(plan, manager, folder, announcer)
+        from ftcore.run.build import build
+        from ftcore.run.report import lock, report, write_inputs
+        from ftcore.run.train import load_results, train
+
+        before = None
+        if (folder / "lock.json").is_file():
+            _same(read_json(folder / "lock.json"), lock(loaded), folder)
+            if (folder / "before.json").is_file():
+                before = load_results(read_json(folder / "before.json"))
+        else:
+            write_inputs(loaded)
+        outcome = train(build(loaded), checkpoint, before)
+        return report(outcome, started)
+    except BaseException as error:
+        announcer.announce(RunFailed(folder, error))
+        raise
+    finally:
+        (folder / "rows.arrow").unlink(missing_ok=True)
+        shutil.rmtree(folder / ".work", ignore_errors=True)
+        shutil.rmtree(folder / ".tmp-model", ignore_errors=True)
+
+
+def _same(old: dict[str, object], new: dict[str, object], folder: Path) -> None:
+    """Raise where going on would silently mix two runs."""
+    errors: dict[str, type[FtcoreError]] = {"data": DataError, "model": ModelError, "template": ModelError}
+    for key, error in errors.items():
+        if old[key] != new[key]:
+            raise error(
+                f"the {key} has changed since the run began",
+                where=str(folder / "lock.json"),
+                fix=f"start anew: ftcore run {folder / 'run.yaml'} --out {folder}-2",
+            )

@@ -1,0 +1,84 @@
+"""The run folder: where it is, and how its files are written so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ftcore.errors import ModelError, UsageError
+from ftcore.run.plan import Plan
+
+
+def create(plan: Plan) -> Path:
+    """Make the run's folder: `--out`, or `runs/<date>-<method>-<strategy>`, numbered where that is taken."""
+    if plan.out is not None:
+        plan.out.mkdir(parents=True, exist_ok=True)
+        return plan.out
+    today = datetime.date.today().isoformat()
+    base = Path("runs") / f"{today}-{plan.method.spec.name}-{plan.strategy.spec.name}"
+    for number in range(1, 10_000):
+        folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise UsageError("ten thousand runs of today are there already", where=str(base), fix="--out runs/another")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Atomically: the old file or the new one, never half. The data is on disk before the name is."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def manifest(folder: Path) -> list[dict[str, Any]]:
+    """Name, size in bytes and hash of every file below a folder, in order."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "MANIFEST.json")
+    return [
+        {"name": path.relative_to(folder).as_posix(), "bytes": path.stat().st_size, "sha256": sha256(path)}
+        for path in files
+    ]
+
+
+def verify(folder: Path, files: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with the files of a manifest, in words; empty when all is well."""
+    problems = []
+    for entry in files:
+        path = folder / entry["name"]
+        if not path.is_file():
+            problems.append(f"{entry['name']} is missing")
+        elif path.stat().st_size != entry["bytes"] or sha256(path) != entry["sha256"]:
+            problems.append(f"{entry['name']} has changed since it was written")
+    return problems
+
+
+def read_json(path: Path) -> Any:
+    """Raises ModelError where a file of a run is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError("the file is missing; is this the folder of a run?", where=str(path)) from None
+    except ValueError as error:
+        raise ModelError(f"the file is damaged: {error}", where=str(path)) from None

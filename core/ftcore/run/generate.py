@@ -1,0 +1,188 @@
+"""Lets the model answer the held-out prompts, greedily and in batches, as fast as two CPU cores allow.
+
+It judges nothing and draws nothing at random: the same weights give the same answers. The model is left as it was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from ftcore.events import PhaseAdvanced, PhaseStarted
+from ftcore.types import ChatExample, Example, Sample, Turn
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PreTrainedTokenizerBase
+
+    from ftcore.run.session import Session
+
+MAX_ROWS = 32
+"""Prompts at once. Every step reads all weights once for the whole batch, which is what costs on a CPU."""
+
+MAX_TOKENS = 16384
+"""Tokens at once, prompts and answers together, so that the key-value cache of long prompts stays small."""
+
+
+def prompts(examples: Iterable[Example]) -> list[tuple[ChatExample, str]]:
+    """Each conversation up to its last learned turn, with that turn's text as the reference.
+
+    Examples without a prompt (plain text, or a conversation that begins with the learned turn) are left out.
+    """
+    found = []
+    for example in examples:
+        if not isinstance(example, ChatExample):
+            continue
+        last = max((index for index, turn in enumerate(example.turns) if turn.is_trained), default=0)
+        if last > 0:
+            found.append((ChatExample(example.turns[:last], example.tools), example.turns[last].content))
+    return found
+
+
+def generate(session: Session) -> list[Sample]:
+    """What the model now writes for `session.prompts()`, in their order.
+
+    The prompts are rendered as in training; an answer ends at the end of the turn or after `evaluate.max_new_tokens`.
+    """
+    asked = session.prompts()
+    if not asked:
+        return []
+    from ftcore.run.tokens import render_prompt
+
+    template = getattr(session.plan.strategy.settings, "template", "auto")
+    texts = [render_prompt(chat.turns, chat.tools, session.tokenizer, template) for chat, _ in asked]
+    # A template writes its own start token; text without one gets what the tokenizer gives in training.
+    rows = session.tokenizer(texts, add_special_tokens=template == "none")["input_ids"]
+    outputs = _answers(session, rows, stop_tokens(session.model, session.tokenizer, template))
+    return [
+        Sample(prompt=chat.turns[-1].content, reference=reference, output=output)
+        for (chat, reference), output in zip(asked, outputs, strict=True)
+    ]
+
+
+def batches(lengths: Sequence[int], new_tokens: int) -> Iterator[list[int]]:
+    """Row numbers, longest row first, put together so that little is padded and no batch is beyond the bounds."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        longest = lengths[batch[0]] if batch else lengths[index]
+        if batch and (len(batch) == MAX_ROWS or (len(batch) + 1) * (longest + new_tokens) > MAX_TOKENS):
+            yield batch
+            batch = []
+        batch.append(index)
+    yield batch
+
+
+def stop_tokens(model: nn.Module, tokenizer: PreTrainedTokenizerBase, template: str) -> list[int]:
+    """The tokens that end an answer: the tokenizer's, the model's own, and the one that closes a turn in the template.
+
+    The last matters for a base model whose end-of-text token is not what its chat template ends a turn with.
+    """
+    config = getattr(model, "generation_config", None)
+    own = getattr(config, "eos_token_id", None)
+    found = [tokenizer.eos_token_id, *(own if isinstance(own, (list, tuple)) else [own])]
+    if template != "none":
+        found.append(_end_of_turn(tokenizer))
+    return sorted({token for token in found if token is not None})
+
+
+def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    answer = "ok"
+    turns = [Turn("user", "hello"), Turn("assistant", answer)]
+    messages = [{"role": turn.role, "content": turn.content} for turn in turns]
+    text = str(tokenizer.apply_chat_template(messages, tokenize=False))
+    tail = tokenizer(text.rpartition(answer)[2], add_special_tokens=False)["input_ids"]
+    return tail[0] if tail and tail[0] in tokenizer.all_special_ids else None
+
+
+def _answers(session: Session, rows: Sequence[list[int]], stops: list[int]) -> list[str]:
+    import torch
+    from transformers import StoppingCriteriaList
+
+    new_tokens = session.plan.evaluate.max_new_tokens
+    outputs = [""] * len(rows)
+    session.emit(PhaseStarted("writing answers to held-out prompts", len(rows)))
+    done = 0
+    with _answering(session), torch.no_grad():
+        for batch in batches([len(row) for row in rows], new_tokens):
+            watch = _Watch(session, stops, done, width=len(rows[batch[0]]))
+            ids_BT = session.model.generate(
+                **_left_padded([rows[index] for index in batch], stops[0], session.model.device),
+                generation_config=_greedy(new_tokens, stops),
+                stopping_criteria=StoppingCriteriaList([watch]),
+            )
+            texts = session.tokenizer.batch_decode(ids_BT[:, len(rows[batch[0]]) :], skip_special_tokens=True)
+            for index, text in zip(batch, texts, strict=True):
+                outputs[index] = text
+            done += len(batch)
+            session.emit(PhaseAdvanced(done))
+    return outputs
+
+
+def _left_padded(rows: Sequence[list[int]], padding: int, device: Any) -> dict[str, Tensor]:
+    """`input_ids` and `attention_mask`, (rows, longest). What is written must follow the prompt without a gap."""
+    import torch
+
+    width = max(map(len, rows))
+    ids = torch.tensor([[padding] * (width - len(row)) + row for row in rows], device=device)
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def _greedy(new_tokens: int, stops: list[int]) -> Any:
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        max_new_tokens=new_tokens,
+        do_sample=False,
+        num_beams=1,
+        use_cache=True,
+        eos_token_id=stops,
+        pad_token_id=stops[0],
+    )
+
+
+@contextmanager
+def _answering(session: Session) -> Iterator[None]:
+    """Evaluation mode, in the precision of training; afterwards each module is as it was, and so are the defaults.
+
+    The model's own generation settings (its temperature, its penalties) are put aside, or they would mix with ours.
+    """
+    import torch
+    from transformers import GenerationConfig
+
+    model = session.model
+    modes = [(module, module.training) for module in model.modules()]
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    own = getattr(base, "generation_config", None)
+    autocast = session.plan.precision.autocast
+    context = torch.autocast(model.device.type, getattr(torch, autocast)) if autocast else nullcontext()
+    model.eval()
+    if own is not None:
+        base.generation_config = GenerationConfig()
+    try:
+        with context:
+            yield
+    finally:
+        if own is not None:
+            base.generation_config = own
+        for module, training in modes:
+            module.training = training
+
+
+class _Watch:
+    """A stopping criterion that stops nothing: it tells how many answers are finished."""
+
+    def __init__(self, session: Session, stops: list[int], done: int, width: int) -> None:
+        self.session, self.stops, self.before, self.width = session, stops, done, width
+        self.finished = 0
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:  # noqa: ARG002
+        import torch
+
+        stops = torch.tensor(self.stops, device=input_ids.device)
+        finished = int(torch.isin(input_ids[:, self.width :], stops).any(dim=1).sum())
+        if finished > self.finished and finished < len(input_ids):
+            self.session.emit(PhaseAdvanced(self.before + finished))
+        self.finished = finished
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)

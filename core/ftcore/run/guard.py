@@ -1,0 +1,131 @@
+"""What every trainer shares, whatever its strategy: safe checkpoints, exact resume, a check for non-finite numbers,
+events, and stopping on a signal. It wraps any transformers Trainer and changes no number that one computes.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import Trainer, TrainerCallback
+
+from ftcore.errors import DivergedError, ModelError
+from ftcore.events import CheckpointWritten, StepDone
+from ftcore.run import checkpoint
+from ftcore.run.folder import read_json
+
+if TYPE_CHECKING:
+    from ftcore.run.session import Session
+
+
+def guarded(trainer: type[Trainer], session: Session) -> type[Trainer]:
+    """A subclass of `trainer` with the guard before it."""
+    return type(f"Guarded{trainer.__name__}", (_Guard, trainer), {"session": session})
+
+
+class _Guard(Trainer):  # type: ignore[misc]
+    session: Session
+    optimizer: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        dtypes = {name: p.dtype for name, p in self.session.model.named_parameters() if p.requires_grad}
+        super().__init__(*args, **kwargs)
+        # TRL turns adapters of 4-bit models to bf16, where updates below 1/256 of a weight vanish.
+        for name, parameter in self.session.model.named_parameters():
+            if name in dtypes:
+                parameter.data = parameter.data.to(dtypes[name])
+        self._tokens = 0
+        self._step_began = time.perf_counter()
+        self.add_callback(_StopOnSignal(self.session))
+
+    # Numbers ---------------------------------------------------------------------------------------------------------
+
+    def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        if "input_ids" in inputs:
+            self._tokens += int(inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])).sum())
+        loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
+        self._must_be_finite("loss", loss)
+        return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        if not self.args.fp16:  # the scaler of fp16 meets infinities on purpose, and skips such steps
+            self._must_be_finite("gradient norm", norm)
+        return norm
+
+    def _must_be_finite(self, what: str, value: Any) -> None:
+        """Raises DivergedError before the optimizer can put the number into the weights."""
+        number = float(value)
+        if number - number != 0:
+            rate = self.session.plan.train.learning_rate or 0.0
+            raise DivergedError(
+                f"the {what} is {number} at step {self.state.global_step + 1}",
+                where=str(self.session.folder),
+                fix=f"--train.learning_rate {rate / 4:.2g}",
+                more=["the weights of the last checkpoint are untouched"] if self.state.global_step else [],
+            )
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """As transformers does it, but for methods that bring their own parameter groups (LoRA+)."""
+        groups = getattr(self.session.method, "parameter_groups", None)
+        groups = groups and groups(self.session.model, self.args.learning_rate)
+        if not groups or self.optimizer is not None:
+            return super().create_optimizer(model)
+        cls, kwargs = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        self.optimizer = cls(groups, **{"weight_decay": self.args.weight_decay, **kwargs})
+        return self.optimizer
+
+    # Events ----------------------------------------------------------------------------------------------------------
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        super().log(logs, *args, **kwargs)
+        if "loss" not in logs:
+            return
+        now = time.perf_counter()
+        seconds, self._step_began = now - self._step_began, now
+        metrics = {key: float(value) for key, value in logs.items() if isinstance(value, (int, float))}
+        metrics |= {"tokens": self._tokens, "seconds": seconds, "memory_bytes": self.session.backend.memory()}
+        self._tokens = 0
+        self.session.emit(StepDone(self.state.global_step, self.state.max_steps, metrics))
+
+    # Checkpoints -----------------------------------------------------------------------------------------------------
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
+        state = self.session.method.state(self.session.model)
+        folder = self.session.folder / "checkpoints"
+        written = checkpoint.write(self, state, folder, self.session.plan.checkpoints.keep)
+        self.session.emit(CheckpointWritten(self.state.global_step, written))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
+        state = checkpoint.load_tensors(Path(resume_from_checkpoint) / checkpoint.STATE)
+        try:
+            self.session.method.load_state(self.session.model, state)
+        except ValueError as error:
+            raise ModelError(f"the checkpoint does not fit the model: {error}", where=resume_from_checkpoint) from None
+
+    def _load_optimizer_and_scheduler(self, checkpoint_folder: str | None) -> None:
+        if checkpoint_folder is None:
+            return
+        self.optimizer.load_state_dict(checkpoint.read_optimizer(Path(checkpoint_folder)))
+        self.lr_scheduler.load_state_dict(read_json(Path(checkpoint_folder) / "scheduler.json"))
+
+    def _load_rng_state(self, checkpoint_folder: str | None) -> None:
+        if checkpoint_folder is not None:
+            checkpoint.restore_rng(read_json(Path(checkpoint_folder) / "rng.json"))
+
+
+class _StopOnSignal(TrainerCallback):  # type: ignore[misc]
+    """Ends training after the current step, with a checkpoint, when a signal asked for it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        if self._session.stop_signal is not None:
+            control.should_training_stop = True
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        if self._session.stop_signal is not None:
+            control.should_save = control.should_training_stop = True

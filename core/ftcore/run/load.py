@@ -1,0 +1,122 @@
+"""Plan → Loaded: the tokenizer, the rows as tokens, then the weights. What can fail cheaply fails first."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftcore.errors import FtcoreError, ModelError, ResourceError
+from ftcore.events import PhaseAdvanced, PhaseStarted
+from ftcore.manager import PluginManager
+from ftcore.protocols import HardwareBackend, ModelLoader, TuningMethod
+from ftcore.run.announce import Announcer
+from ftcore.run.plan import Plan
+from ftcore.run.prepare import Prepared, prepare
+from ftcore.run.tokens import ensure_template
+from ftcore.types import Finding
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+class Clock:
+    """Seconds spent in each phase of a run, by the phase's title."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[title] = self.seconds.get(title, 0.0) + time.perf_counter() - began
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What was read from disk, before the method touches the model."""
+
+    plan: Plan
+    folder: Path
+    loader: ModelLoader
+    backend: HardwareBackend
+    method: TuningMethod
+    tokenizer: PreTrainedTokenizerBase
+    prepared: Prepared
+    model: PreTrainedModel
+    announcer: Announcer
+    clock: Clock = field(default_factory=Clock)
+
+
+def load(plan: Plan, manager: PluginManager, folder: Path, announcer: Announcer) -> Loaded:
+    """Raises DataError, ModelError or ResourceError."""
+    clock = Clock()
+    loader, backend, method = plan.model.build(), plan.backend.build(), plan.method.build()
+    with clock.phase("reading and tokenising rows"):
+        announcer.announce(PhaseStarted("reading and tokenising rows"))
+        tokenizer, findings = load_tokenizer(loader)
+        prepared = prepare(plan, manager, tokenizer, folder, lambda n: _every(n, announcer))
+    with clock.phase("loading the model"):
+        announcer.announce(PhaseStarted("loading the model"))
+        model = load_model(plan, loader, backend, method)
+    plan = dataclasses.replace(plan, findings=(*plan.findings, *findings, *prepared.findings, *_context(plan, model)))
+    return Loaded(plan, folder, loader, backend, method, tokenizer, prepared, model, announcer, clock)
+
+
+def load_tokenizer(loader: ModelLoader) -> tuple[PreTrainedTokenizerBase, list[Finding]]:
+    """A tokenizer that can pad and render conversations, and what had to be added for that."""
+    tokenizer = loader.tokenizer()
+    findings = []
+    if ensure_template(tokenizer):
+        findings.append(
+            Finding("note", "the model brings no chat template; a plain one is used and saved with the result")
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer, findings
+
+
+def load_model(plan: Plan, loader: ModelLoader, backend: HardwareBackend, method: TuningMethod) -> PreTrainedModel:
+    """The base model on its device, in the precision of the plan. Raises ModelError or ResourceError."""
+    import torch
+
+    options: dict[str, Any] = {
+        "dtype": getattr(torch, plan.precision.weights),
+        "device_map": {"": backend.device()},
+        **method.load_options(),
+    }
+    try:
+        return loader.model(**options)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise ResourceError(
+            f"the model does not fit into memory: {error}", fix="a smaller model, or one in four bits"
+        ) from None
+    except FtcoreError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"the model cannot be loaded: {error}", where=loader.name()) from error
+
+
+def _context(plan: Plan, model: Any) -> list[Finding]:
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if limit and plan.train.max_length > limit:
+        return [
+            Finding(
+                "warning",
+                f"train.max_length {plan.train.max_length} is longer than the {limit} tokens the model was made for",
+                f"--train.max_length {limit}",
+            )
+        ]
+    return []
+
+
+def _every(count: int, announcer: Announcer) -> None:
+    if count % 500 == 0:
+        announcer.announce(PhaseAdvanced(count))

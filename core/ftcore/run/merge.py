@@ -1,0 +1,48 @@
+"""An adapter folded into its base model, and proof that nothing changed by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ftcore.errors import ModelError, UsageError
+from ftcore.manager import PluginManager
+from ftcore.run.folder import manifest, write_json
+from ftcore.run.reload import reload
+
+TOLERANCE = 1e-3
+"""Largest difference of a logit between the merged and the unmerged model, in float32."""
+
+
+def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "float32") -> float:
+    """Write the merged model of the run in `folder` to `target`; return the largest difference of a logit.
+
+    Raises UsageError when the method cannot merge or there is nothing to merge, ModelError when the result differs.
+    """
+    import torch
+
+    precision = getattr(torch, dtype, None)
+    if not isinstance(precision, torch.dtype):
+        raise UsageError(f"there is no dtype {dtype!r}", fix="--dtype float32")
+    tuned = reload(folder, manager, dtype="float32")
+    spec = tuned.plan.method.spec
+    if not spec.mergeable:
+        raise UsageError(
+            f"what the method {spec.name!r} learns cannot be folded into the base model", where=str(folder)
+        )
+    probe = _probe(tuned.tokenizer)
+    with torch.no_grad():
+        expected = tuned.model(**probe).logits.float()
+        merged = tuned.method.merge(tuned.model).eval()
+        difference = float((merged(**probe).logits.float() - expected).abs().max())
+    if not difference <= TOLERANCE:
+        raise ModelError(f"the merged model differs from the adapter by {difference:.2g}; nothing was written")
+    merged.to(precision).save_pretrained(target)
+    tuned.tokenizer.save_pretrained(target)
+    write_json(target / "MANIFEST.json", {"files": manifest(target)})
+    return difference
+
+
+def _probe(tokenizer: Any) -> Any:
+    """A short text that any model can read."""
+    return tokenizer("The quick brown fox jumps over 13 lazy dogs.", return_tensors="pt", return_token_type_ids=False)

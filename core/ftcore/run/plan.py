@@ -1,0 +1,101 @@
+"""A plan: everything a run will do, decided before anything loads. It prints, is saved, and runs again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from ftcore.config import CheckpointSettings, DataSettings, EvaluateSettings, TrainSettings
+from ftcore.manager import Plugin
+from ftcore.settings import Settings
+from ftcore.specs import (
+    BackendSpec,
+    EvaluatorSpec,
+    ExporterSpec,
+    LoaderSpec,
+    MethodSpec,
+    ReporterSpec,
+    SourceSpec,
+    Spec,
+    StrategySpec,
+)
+from ftcore.types import Finding, Hardware, Precision
+
+S = TypeVar("S", bound=Spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[S]):
+    """A component that was chosen, with its settings validated."""
+
+    kind: str
+    spec: S
+    settings: Settings | None
+    plugin: Plugin
+
+    def build(self) -> Any:
+        """What the plugin's factory makes of the settings. Each call builds anew."""
+        factory = self.spec.factory.load()
+        return factory() if self.settings is None else factory(self.settings)
+
+    def dump(self) -> dict[str, Any]:
+        """As it stands in a run file: `{name: lora, rank: 16, …}`, complete."""
+        settings = self.settings.model_dump(mode="json") if self.settings else {}
+        return {"name": self.spec.name, **settings}
+
+
+@dataclass(frozen=True, slots=True)
+class DataChoice:
+    """A chosen source and what the core does with its rows."""
+
+    source: Choice[SourceSpec]
+    settings: DataSettings
+
+    def dump(self) -> dict[str, Any]:
+        return {**self.source.dump(), **self.settings.model_dump(mode="json")}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The four choices, the sections of the core, and what was found out about the machine."""
+
+    model: Choice[LoaderSpec]
+    data: tuple[DataChoice, ...]
+    method: Choice[MethodSpec]
+    strategy: Choice[StrategySpec]
+    backend: Choice[BackendSpec]
+    evaluators: tuple[Choice[EvaluatorSpec], ...]
+    exporter: Choice[ExporterSpec]
+    reporters: tuple[Choice[ReporterSpec], ...]
+    train: TrainSettings
+    evaluate: EvaluateSettings
+    checkpoints: CheckpointSettings
+    out: Path | None
+    hardware: Hardware
+    precision: Precision
+    findings: tuple[Finding, ...] = ()
+
+    def choices(self) -> Iterator[Choice[Any]]:
+        """Every component of the plan."""
+        yield from (self.model, self.method, self.strategy, self.backend, self.exporter)
+        yield from (entry.source for entry in self.data)
+        yield from self.evaluators
+        yield from self.reporters
+
+    def dump(self) -> Mapping[str, Any]:
+        """The run file that repeats this run: every setting, resolved."""
+        return {
+            "model": self.model.dump(),
+            "data": [entry.dump() for entry in self.data],
+            "method": self.method.dump(),
+            "strategy": self.strategy.dump(),
+            "backend": self.backend.dump(),
+            "train": self.train.model_dump(mode="json"),
+            "evaluate": self.evaluate.model_dump(mode="json"),
+            "checkpoints": self.checkpoints.model_dump(mode="json"),
+            "evaluators": [choice.dump() for choice in self.evaluators],
+            "exporter": self.exporter.dump(),
+            "reporters": [choice.dump() for choice in self.reporters],
+        }

@@ -1,0 +1,82 @@
+"""A finished run as a model again, for `chat`, `merge` and whoever builds on it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftcore.errors import ModelError, UsageError
+from ftcore.manager import PluginManager
+from ftcore.protocols import TuningMethod
+from ftcore.run.checkpoint import load_tensors
+from ftcore.run.folder import read_json, verify
+from ftcore.run.load import load_model, load_tokenizer
+from ftcore.run.plan import Plan
+from ftcore.run.resolve import resolve
+from ftcore.run.runfile import read_run_file
+from ftcore.types import Precision
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+ADAPTER = "adapter_model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A tuned model in eval mode, and what it came from."""
+
+    plan: Plan
+    method: TuningMethod
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+
+
+def reload(folder: Path, manager: PluginManager, dtype: str | None = None) -> Tuned:
+    """The model of a finished run. `dtype` overrides the precision (`float32` for merging).
+
+    Raises UsageError for a folder that is no finished run, ModelError for one whose artifact has changed.
+    """
+    artifact = folder / "model"
+    if not (folder / "run.yaml").is_file():
+        raise UsageError("this is not the folder of a run", where=str(folder), fix="ls runs")
+    if not artifact.is_dir():
+        raise UsageError("the run is not finished", where=str(folder), fix=f"ftcore resume {folder}")
+    wrong = verify(artifact, read_json(artifact / "MANIFEST.json")["files"])
+    if wrong:
+        raise ModelError("the artifact is not as the run wrote it", where=str(artifact), more=wrong)
+    plan = resolve(manager, read_run_file(folder / "run.yaml"), {})
+    if dtype:
+        plan = dataclasses.replace(plan, precision=Precision(dtype))
+    method = plan.method.build()
+    if plan.method.spec.artifact == "adapter":
+        model = _adapted(plan, method, artifact)
+        tokenizer, _ = load_tokenizer(plan.model.build())
+    else:
+        model, tokenizer = _whole(plan, artifact)
+    return Tuned(plan, method, model.eval(), tokenizer)
+
+
+def _adapted(plan: Plan, method: TuningMethod, artifact: Path) -> Any:
+    model = method.attach(load_model(plan, plan.model.build(), plan.backend.build(), method))
+    try:
+        method.load_state(model, load_tensors(artifact / ADAPTER))
+    except ValueError as error:
+        raise ModelError(f"the adapter does not fit the model: {error}", where=str(artifact)) from None
+    return model
+
+
+def _whole(plan: Plan, artifact: Path) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(
+        str(artifact),
+        dtype=getattr(torch, plan.precision.weights),
+        device_map={"": plan.backend.build().device()},
+        trust_remote_code=False,
+        use_safetensors=True,
+    )
+    return model, AutoTokenizer.from_pretrained(str(artifact), trust_remote_code=False)

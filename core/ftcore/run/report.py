@@ -1,0 +1,149 @@
+"""Outcome → Report: what is written about a run, for people and for programs, at its start and at its end."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import ftcore
+from ftcore.events import RunFinished
+from ftcore.run.folder import write_json, write_text
+from ftcore.run.load import Loaded
+from ftcore.run.plan import Plan
+from ftcore.run.runfile import dump_run_file
+from ftcore.run.session import Session
+from ftcore.run.train import Outcome, Results
+
+Report = Mapping[str, Any]
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "datasets",
+    "accelerate",
+    "bitsandbytes",
+    "tokenizers",
+    "safetensors",
+)
+"""Those whose versions can change a number."""
+
+
+def write_inputs(loaded: Loaded) -> None:
+    """run.yaml, plan.json, data.json and lock.json: all that the run depends on, before it begins."""
+    plan, folder = loaded.plan, loaded.folder
+    write_text(folder / "run.yaml", dump_run_file(plan.dump()))
+    write_json(folder / "plan.json", plan_record(plan))
+    write_json(folder / "data.json", loaded.prepared.account())
+    write_json(folder / "lock.json", lock(loaded))
+
+
+def plan_record(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON: the run file, what the checks found, and the machine."""
+    return {
+        "plan": plan.dump(),
+        "findings": [dataclasses.asdict(finding) for finding in plan.findings],
+        "hardware": {
+            "devices": list(plan.hardware.devices),
+            "memory_bytes": plan.hardware.memory_bytes,
+            "capabilities": sorted(plan.hardware.capabilities),
+        },
+        "precision": dataclasses.asdict(plan.precision),
+    }
+
+
+def lock(loaded: Loaded) -> dict[str, Any]:
+    """Everything that could make the same run file give another result."""
+    plan = loaded.plan
+    template = str(loaded.tokenizer.chat_template or "")
+    return {
+        "ftcore": ftcore.__version__,
+        "packages": versions(),
+        "plugins": plugins(plan),
+        "model": loaded.loader.fingerprint(),
+        "data": [entry.source.build().fingerprint() for entry in plan.data],
+        "template": hashlib.sha256(template.encode()).hexdigest(),
+        "seed": plan.train.seed,
+        "hardware": list(plan.hardware.devices),
+    }
+
+
+def versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def plugins(plan: Plan) -> list[dict[str, str]]:
+    """Who provides the components of a plan."""
+    unique = {choice.plugin.key: choice.plugin for choice in plan.choices()}
+    return [
+        {"key": plugin.key, "distribution": plugin.distribution, "version": plugin.version}
+        for plugin in unique.values()
+    ]
+
+
+def report(outcome: Outcome, started: datetime.datetime) -> Report:
+    """Write report.json and the samples, tell everybody, and return what was written."""
+    session = outcome.session
+    now = datetime.datetime.now(datetime.UTC)
+    record = {
+        "ftcore": ftcore.__version__,
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": (now - started).total_seconds(),
+        "phases": dict(session.clock.seconds),
+        "plan": dict(session.plan.dump()),
+        "findings": [dataclasses.asdict(finding) for finding in session.plan.findings],
+        "facts": outcome.facts,
+        "data": dict(session.data.account),
+        "before": _metrics(outcome.before),
+        "after": _metrics(outcome.after),
+        "better": {choice.spec.name: dict(choice.spec.metrics) for choice in session.plan.evaluators},
+        "percent": {choice.spec.name: list(choice.spec.percent) for choice in session.plan.evaluators},
+        "samples": _samples(outcome),
+        "training": outcome.training,
+        "versions": versions(),
+        "plugins": plugins(session.plan),
+        "artifact": {"kind": session.plan.method.spec.artifact, "files": outcome.files, "verified": True},
+    }
+    _add_measured(session, outcome)
+    write_json(session.folder / "report.json", record)
+    session.emit(RunFinished(session.folder, record))
+    return record
+
+
+def _metrics(results: Results) -> dict[str, dict[str, float]]:
+    return {name: dict(evaluation.metrics) for name, evaluation in results.items() if evaluation.metrics}
+
+
+def _samples(outcome: Outcome) -> list[dict[str, str]]:
+    """The same prompts before and after, side by side."""
+    before = {s.prompt: s.output for e in outcome.before.values() for s in e.samples}
+    after = [sample for evaluation in outcome.after.values() for sample in evaluation.samples]
+    return [
+        {"prompt": s.prompt, "reference": s.reference, "before": before.get(s.prompt, ""), "after": s.output}
+        for s in after
+    ]
+
+
+def _add_measured(session: Session, outcome: Outcome) -> None:
+    """Put what was measured beside what was planned."""
+    record = plan_record(session.plan)
+    record["measured"] = {**outcome.training, "phases": dict(session.clock.seconds)}
+    write_json(session.folder / "plan.json", record)
+
+
+def summary(folder: Path, record: Report) -> dict[str, Any]:
+    """The end of a run for programs (`ftcore run --json`)."""
+    keys = ("before", "after", "training", "artifact")
+    return {"folder": str(folder), **{key: record[key] for key in keys}}

@@ -1,0 +1,238 @@
+"""Run file + flags → Plan: choose the components, validate their settings, fill in what was left out.
+
+Nothing heavy is imported, nothing is read but what backends can tell about the machine.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ftcore.config import SECTIONS, DataSettings, split_data_entry
+from ftcore.errors import ResourceError, UsageError, closest, did_you_mean
+from ftcore.manager import Offer, PluginManager
+from ftcore.run.plan import Choice, DataChoice, Plan
+from ftcore.run.runfile import RunFile
+from ftcore.settings import Settings, validate
+from ftcore.specs import KINDS
+from ftcore.types import Hardware
+
+AXES = ("model", "data", "method", "strategy", "backend", "evaluators", "exporter", "reporters")
+LISTS = ("data", "evaluators", "reporters")
+"""Axes of which a run may have several."""
+
+KEYS = (*AXES, *SECTIONS, "out", "plugins")
+
+
+def merge(run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay flags over a run file. A flag that names a component replaces it; dotted flags reach into it.
+
+    `flags` are dotted: `{"method": "lora", "method.rank": "8", "data": ["a.jsonl"]}`. A dotted flag under an axis of
+    which there may be several goes to each of them.
+    """
+    for key in run_file.values:
+        if key not in KEYS:
+            near = closest(str(key), KEYS)
+            raise UsageError(
+                f"there is no key {key!r}{did_you_mean(str(key), KEYS)}",
+                where=run_file.places.get(str(key)),
+                fix=f"{near}: …" if near else None,
+                more=[] if near else [f"keys: {', '.join(KEYS)}"],
+            )
+    merged = {key: _as_entries(key, value) if key in AXES else value for key, value in run_file.values.items()}
+    for key, value in flags.items():
+        if key in AXES:
+            merged[key] = _replace(merged.get(key, []), _as_entries(key, value))
+    for key, value in flags.items():
+        section, dot, setting = key.partition(".")
+        if not dot:
+            if key not in AXES:
+                merged[key] = value
+        elif section in AXES:
+            for entry in merged.setdefault(section, [{}]):
+                entry[setting] = value
+        else:
+            old: Any = merged.get(section) or {}
+            merged[section] = {**old, setting: value}
+    return merged
+
+
+def _as_entries(axis: str, value: Any) -> list[dict[str, Any]]:
+    items = value if isinstance(value, list) else [value]
+    if len(items) > 1 and axis not in LISTS:
+        raise UsageError(f"a run has one {KINDS[axis].title}", where=axis, value=items)
+    return [dict(item) if isinstance(item, Mapping) else {"name": None, "": item} for item in items]
+
+
+def _replace(old: Sequence[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Naming the same component on the command line keeps the run file's settings for it."""
+    if len(old) == len(new) == 1 and old[0].get("name") and old[0]["name"] == new[0].get(""):
+        return [dict(old[0])]
+    return new
+
+
+def choose(manager: PluginManager, merged: Mapping[str, Any], axis: str) -> list[tuple[Offer, dict[str, Any]]]:
+    """The components of one axis, each with its settings as yet unvalidated."""
+    entries = merged.get(axis)
+    if entries is None or all(not entry.get("name") and "" not in entry for entry in entries):
+        # Nothing was named: what built-ins mark as default, with any settings that were given for it.
+        extra = entries[0] if entries else {}
+        return [(offer, dict(extra)) for offer in defaults(manager, axis)]
+    chosen = []
+    for entry in entries:
+        settings = {key: value for key, value in entry.items() if key not in ("name", "")}
+        if entry.get("name"):
+            chosen.append((manager.find(axis, str(entry["name"])), settings))
+        elif "" in entry:
+            offer, argument = refer(manager, axis, entry[""])
+            chosen.append((offer, {**argument, **settings}))
+        else:
+            chosen += [(offer, settings) for offer in defaults(manager, axis)]
+    return chosen
+
+
+def defaults(manager: PluginManager, axis: str) -> list[Offer]:
+    """What is taken when the user names nothing."""
+    offers = [offer for offers in manager.catalogue(axis).values() for offer in offers]
+    return [offer for offer in offers if offer.spec.default and offer.plugin.is_built_in]
+
+
+def refer(manager: PluginManager, axis: str, reference: Any) -> tuple[Offer, dict[str, Any]]:
+    """What a bare word or path means: a component's name, `NAME:REST`, or what a component claims as its own."""
+    text = str(reference)
+    catalogue = manager.catalogue(axis)
+    name, colon, rest = text.partition(":")
+    is_qualified = "/" in text and text.rpartition("/")[2] in catalogue and not Path(text).exists()
+    if text in catalogue or is_qualified:
+        return manager.find(axis, text), {}
+    if colon and name in catalogue:
+        offer = manager.find(axis, name)
+        argument = getattr(offer.spec, "argument", None)
+        if argument is None:
+            raise UsageError(f"the {KINDS[axis].title} {name!r} takes nothing behind the colon", value=text)
+        return offer, {argument: rest}
+    for offers in catalogue.values():
+        for offer in offers:
+            claims = getattr(offer.spec, "claims", None)
+            if claims is not None and offer.plugin.state == "active" and claims.load()(text):
+                return offer, {offer.spec.argument: text}  # type: ignore[attr-defined]
+    return manager.find(axis, text), {}
+
+
+def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any]) -> Plan:
+    """Everything decided. Raises UsageError, PluginError or ResourceError."""
+    merged = merge(run_file, flags)
+
+    def where(key: str) -> str | None:
+        if any(flag == key or flag == key.replace(".0.", ".") for flag in flags):
+            return f"--{key.replace('.0.', '.')}"
+        return run_file.places.get(key) or run_file.places.get(key.replace(".0.", "."))
+
+    def one(axis: str) -> Choice[Any]:
+        [(offer, settings)] = choose(manager, merged, axis)
+        return _validated(axis, offer, settings, where)
+
+    def several(axis: str) -> tuple[Choice[Any], ...]:
+        return tuple(_validated(axis, offer, settings, where) for offer, settings in choose(manager, merged, axis))
+
+    model, method, strategy = one("model"), one("method"), one("strategy")
+    data = tuple(
+        _data_choice(index, offer, settings, where)
+        for index, (offer, settings) in enumerate(choose(manager, merged, "data"))
+    )
+    backend, hardware = _backend(manager, merged, where)
+    sections = {name: _section(name, merged, where) for name in SECTIONS}
+    suggestions: dict[str, Any] = {}
+    for component in (method.spec, model.spec, *(entry.source.spec for entry in data)):
+        suggestions |= component.defaults
+    sections["train"] = _with_suggestions(sections["train"], suggestions, strategy.spec.learning_rate_scale)
+    out = merged.get("out")
+    return Plan(
+        model=model,
+        data=data,
+        method=method,
+        strategy=strategy,
+        backend=backend,
+        evaluators=several("evaluators"),
+        exporter=one("exporter"),
+        reporters=several("reporters"),
+        train=sections["train"],
+        evaluate=sections["evaluate"],
+        checkpoints=sections["checkpoints"],
+        out=Path(str(out)) if out else None,
+        hardware=hardware,
+        precision=backend.build().precision(method.spec.trains_base),
+    )
+
+
+def _validated(axis: str, offer: Offer, settings: dict[str, Any], where: Any, prefix: str | None = None) -> Choice[Any]:
+    spec = offer.spec
+    if spec.config is None:
+        if settings:
+            raise UsageError(
+                f"the {KINDS[axis].title} {spec.name!r} has no settings",
+                where=where(f"{axis}.{next(iter(settings))}"),
+                value=", ".join(settings),
+            )
+        return Choice(axis, spec, None, offer.plugin)
+    model: type[Settings] = spec.config.load()
+    return Choice(axis, spec, validate(model, settings, prefix or axis, where), offer.plugin)
+
+
+def _data_choice(index: int, offer: Offer, settings: dict[str, Any], where: Any) -> DataChoice:
+    ours, theirs = split_data_entry(settings)
+    prefix = f"data.{index}" if index else "data"
+    source = _validated("data", offer, theirs, where, prefix)
+    checked = validate(DataSettings, ours, prefix, where)
+    assert isinstance(checked, DataSettings)
+    return DataChoice(source, checked)
+
+
+def _section(name: str, merged: Mapping[str, Any], where: Any) -> Any:
+    values = merged.get(name) or {}
+    if not isinstance(values, Mapping):
+        raise UsageError(f"{name} is a group of settings", where=where(name), value=values, fix="ftcore schema")
+    return validate(SECTIONS[name], dict(values), name, where)
+
+
+def _with_suggestions(train: Any, suggestions: Mapping[str, Any], scale: float) -> Any:
+    """Fill what the user left out with what suits the method, the model and the data, in rising order of say."""
+    unset = {key: value for key, value in suggestions.items() if key not in train.model_fields_set}
+    if "learning_rate" in unset:
+        unset["learning_rate"] *= scale
+    return type(train).model_validate({**train.model_dump(exclude_unset=True), **unset})
+
+
+def _backend(manager: PluginManager, merged: Mapping[str, Any], where: Any) -> tuple[Choice[Any], Hardware]:
+    entries = [dict(entry) for entry in merged.get("backend", [{}])]
+    settings = {key: value for key, value in entries[0].items() if key not in ("name", "")}
+    name = entries[0].get("name") or entries[0].get("") or "auto"
+    if name != "auto":
+        offer = manager.find("backend", str(name))
+        choice = _validated("backend", offer, settings, where)
+        hardware = choice.build().probe()
+        if not hardware.available:
+            raise ResourceError(f"the backend {name!r} is not usable here: {hardware.reason}", fix="--backend auto")
+        return choice, hardware
+    probed = {}
+    for offers in manager.catalogue("backend").values():
+        offer = offers[0]
+        config = offer.spec.config.load()() if offer.spec.config else None
+        hardware = Choice("backend", offer.spec, config, offer.plugin).build().probe()
+        if hardware.available:
+            probed[offer.spec.name] = (offer, hardware)
+    if not probed:
+        raise ResourceError("no hardware backend is usable here", fix="ftcore doctor")
+    decided = manager.first("ftcore_select_backend", available={name: found for name, (_, found) in probed.items()})
+    best = decided or max(probed, key=lambda name: getattr(probed[name][0].spec, "priority", 0))
+    if best not in probed:
+        raise ResourceError(f"a plugin chose the backend {best!r}, which is not usable here", fix="--backend cpu")
+    offer, hardware = probed[best]
+    return _validated("backend", offer, settings, where), hardware
+
+
+def missing_packages(packages: Sequence[str]) -> list[str]:
+    """Those of the import names that are not installed, found without importing them."""
+    return [package for package in packages if importlib.util.find_spec(package) is None]

@@ -1,0 +1,162 @@
+"""Reading rows as examples: the format is recognised once per source, and every row is accounted for.
+
+No tokenizer is needed here, so all of this happens before torch is imported.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ftcore import columns
+from ftcore.errors import DataError
+from ftcore.manager import Offer, PluginManager
+from ftcore.protocols import DatasetFormat
+from ftcore.run.plan import DataChoice
+from ftcore.types import BadRow, Example, Row
+
+HELD_OUT = "heldout"
+"""A source marks the rows of its own held-out part by the value of their column `split`."""
+
+PEEK = 50
+"""Rows looked at to recognise a format or to suggest a mapping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """The format of a source, and why it was taken."""
+
+    name: str
+    reason: str
+    example: str
+    format: DatasetFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A row that became an example."""
+
+    example: Example
+    where: str
+    heldout: bool
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the rows of one source: read = trained + held out + dropped, by reason."""
+
+    source: str
+    format: str
+    format_reason: str
+    read: int = 0
+    trained: int = 0
+    heldout: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
+    tokens: int = 0
+    trained_tokens: int = 0
+    cut: int = 0
+    doubled_bos: int = 0
+    special_in_text: int = 0
+    unlearned_turns: int = 0
+    longest: int = 0
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            **{name: getattr(self, name) for name in self.__slots__ if name != "dropped"},
+            "dropped": dict(self.dropped),
+        }
+
+
+def label(entry: DataChoice) -> str:
+    """The words by which a source is called in tables: its argument, or its name."""
+    argument = entry.source.spec.argument
+    value = getattr(entry.source.settings, argument, None) if argument else None
+    text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+    return f"{entry.source.spec.name}:{text}" if text else entry.source.spec.name
+
+
+def recognise(manager: PluginManager, entry: DataChoice) -> Recognised:
+    """The format that the user named, or the first that knows the columns of the first readable rows.
+
+    Raises DataError with a column mapping that would work.
+    """
+    first = [row for row in itertools.islice(entry.source.build().rows(), PEEK) if isinstance(row, Row)]
+    mapped = [_mapped(entry, row) for row in first]
+    usable = [row for row in mapped if isinstance(row, dict)]
+    if entry.settings.format != "auto":
+        offer = manager.find("format", entry.settings.format)
+        return _recognised(offer, "named by you")
+    if mapped and not usable:
+        raise DataError(str(mapped[0]), where=first[0].where, fix=_fix(first))
+    offers = [offer for offers in manager.catalogue("format").values() for offer in offers]
+    for offer in sorted(offers, key=lambda offer: -getattr(offer.spec, "priority", 0)):
+        reason = usable and offer.spec.factory.load()().recognises(usable[0])
+        if reason:
+            return _recognised(offer, reason)
+    if not first:
+        raise DataError("no row could be read", where=label(entry), more=_reasons(entry))
+    raise DataError(
+        f"no format recognises the columns {', '.join(map(repr, usable[0]))}",
+        where=first[0].where,
+        fix=_fix(first),
+    )
+
+
+def read(entry: DataChoice, recognised: Recognised) -> Iterator[Kept | BadRow]:
+    """Every row of a source, as an example or as a bad row with its reason. Stops after `limit` rows."""
+    for row in itertools.islice(entry.source.build().rows(), entry.settings.limit):
+        if isinstance(row, BadRow):
+            yield row
+            continue
+        mapped = _mapped(entry, row)
+        if isinstance(mapped, ValueError):
+            yield BadRow(row.where, str(mapped))
+            continue
+        try:
+            example = recognised.format.example(mapped)
+        except ValueError as error:
+            yield BadRow(row.where, str(error))
+            continue
+        yield Kept(example, row.where, row.values.get("split") == HELD_OUT)
+
+
+def refuse_bad_rows(entry: DataChoice, bad: list[BadRow], total: int) -> None:
+    """Raise DataError that names the bad rows, all at once, unless they are to be dropped."""
+    if not bad or entry.settings.bad_rows == "drop":
+        return
+    first, rest = bad[0], bad[1:]
+    more = [f"{row.where}: {row.reason}" for row in rest]
+    if total > len(bad):
+        more = [*more[:2], f"and {total - 3} more rows"]
+    raise DataError(
+        first.reason, where=first.where, more=more, fix="mend them, or leave them out: --data.bad_rows drop"
+    )
+
+
+def _mapped(entry: DataChoice, row: Row) -> dict[str, Any] | ValueError:
+    if not entry.settings.columns:
+        return dict(row.values)
+    try:
+        return columns.apply(entry.settings.columns, row.values)
+    except ValueError as error:
+        return error
+
+
+def _recognised(offer: Offer, reason: str) -> Recognised:
+    spec: Any = offer.spec
+    return Recognised(spec.name, reason, spec.example, spec.factory.load()())
+
+
+def _fix(rows: list[Row]) -> str:
+    values: list[Mapping[str, Any]] = [row.values for row in rows]
+    suggestion = columns.suggest(values)
+    return columns.as_flag(suggestion) if suggestion else "ftcore list formats"
+
+
+def _reasons(entry: DataChoice) -> list[str]:
+    rows = itertools.islice(entry.source.build().rows(), 3)
+    return [f"{row.where}: {row.reason}" for row in rows if isinstance(row, BadRow)]

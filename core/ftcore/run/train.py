@@ -1,0 +1,249 @@
+"""Session → Outcome: judge, train, judge again, export, and read back what was written."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ftcore.errors import Interrupted, ModelError, ResourceError
+from ftcore.events import Evaluated, PhaseStarted, RunStarted, StepDone
+from ftcore.run.folder import manifest, verify, write_json
+from ftcore.run.session import Session
+from ftcore.types import Evaluation
+
+Results = Mapping[str, Evaluation]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a session: how the model did before and after, how training went, and the artifact's files."""
+
+    session: Session
+    before: Results
+    after: Results
+    training: dict[str, Any]
+    facts: dict[str, Any]
+    files: list[dict[str, Any]] = field(default_factory=list)
+
+
+def train(session: Session, checkpoint: Path | None = None, before: Results | None = None) -> Outcome:
+    """Train to the end, or from `checkpoint` on; `before` is what an earlier start of the run found.
+
+    Raises Interrupted after a signal, DivergedError for non-finite numbers, ResourceError when memory runs out.
+    """
+    facts = _facts(session, checkpoint)
+    session.emit(RunStarted(session.plan, session.folder, facts))
+    with _signals(session):
+        if before is None:
+            before = _judge(session, "before") if session.plan.evaluate.before else {}
+            write_json(session.folder / "before.json", dump_results(before))
+        training = _train(session, checkpoint)
+        _stop_if_asked(session)
+        after = _judge(session, "after")
+        _stop_if_asked(session)
+    outcome = Outcome(session, before, after, training, facts)
+    outcome.files = _export(session)
+    return outcome
+
+
+def _train(session: Session, checkpoint: Path | None) -> dict[str, Any]:
+    import torch
+    from transformers import set_seed
+
+    trainer: Any = session.trainer
+    steps: list[StepDone] = []
+    session.announcer.listen(lambda event: steps.append(event) if isinstance(event, StepDone) else None)
+    if session.plan.evaluate.every:
+        trainer.add_callback(_judge_every(session, session.plan.evaluate.every))
+    # Judging before training drew random numbers; training starts as if it had not.
+    set_seed(session.plan.train.seed)
+    with session.clock.phase("training"):
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            micro = max(1, (session.plan.train.micro_batch_size or session.plan.train.batch_size) // 2)
+            raise ResourceError(
+                f"memory ran out at step {session.step + 1}: {str(error).splitlines()[0]}",
+                where=str(session.folder),
+                fix=f"--train.micro_batch_size {micro}",
+            ) from None
+    seconds = sum(event.metrics["seconds"] for event in steps)
+    tokens = sum(event.metrics["tokens"] for event in steps)
+    return {
+        "steps": trainer.state.global_step,
+        "seconds": seconds,
+        "tokens_per_second": tokens / seconds if seconds else 0.0,
+        "first_loss": steps[0].metrics["loss"] if steps else None,
+        "final_loss": steps[-1].metrics["loss"] if steps else None,
+        "peak_memory_bytes": session.backend.memory(),
+    }
+
+
+def _judge(session: Session, when: Any) -> Results:
+    """Ask every evaluator that can judge these rows. Training's random numbers are left as they were."""
+    if not session.data.heldout_examples:
+        return {}
+    kinds = {example.kind for example in session.data.heldout_examples}
+    results = {}
+    with session.clock.phase(f"judging {when} training"), _same_randomness():
+        for choice in session.plan.evaluators:
+            _stop_if_asked(session)
+            if kinds & set(choice.spec.examples):
+                session.emit(PhaseStarted(f"judging {when} training: {choice.spec.name}"))
+                results[choice.spec.name] = choice.build().evaluate(session)
+    session.emit(Evaluated(when, session.step, results))
+    return results
+
+
+def _judge_every(session: Session, every: int) -> Any:
+    from transformers import TrainerCallback
+
+    class Judge(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+            if state.global_step % every == 0 and state.global_step < state.max_steps:
+                _judge(session, "during")
+
+    return Judge()
+
+
+@contextmanager
+def _same_randomness() -> Iterator[None]:
+    from ftcore.run.checkpoint import restore_rng, rng_state
+
+    state = rng_state()
+    try:
+        yield
+    finally:
+        restore_rng(state)
+
+
+@contextmanager
+def _signals(session: Session) -> Iterator[None]:
+    """The first signal asks the run to stop at the next safe place; the second is immediate."""
+
+    def ask(number: int, _: Any) -> None:
+        if session.stop_signal is not None:
+            raise Interrupted(number, fix=f"ftcore resume {session.folder}")
+        session.stop_signal = number
+
+    try:
+        old = {number: signal.signal(number, ask) for number in SIGNALS}
+    except ValueError:  # not in the main thread, where signals belong to somebody else
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _stop_if_asked(session: Session) -> None:
+    if session.stop_signal is not None:
+        raise Interrupted(
+            session.stop_signal,
+            where=str(session.folder),
+            fix=f"ftcore resume {session.folder}",
+            more=[f"stopped after step {session.step}; nothing is lost"],
+        )
+
+
+def _export(session: Session) -> list[dict[str, Any]]:
+    """Write the artifact beside its place, read it back, and only then give it its name."""
+    final, temporary = session.folder / "model", session.folder / ".tmp-model"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    with session.clock.phase("writing the artifact"):
+        session.emit(PhaseStarted("writing the artifact"))
+        session.plan.exporter.build().export(session, temporary)
+        files = manifest(temporary)
+        write_json(temporary / "MANIFEST.json", {"files": files})
+        _read_back(temporary, files)
+    temporary.replace(final)
+    return files
+
+
+def _read_back(folder: Path, files: list[dict[str, Any]]) -> None:
+    """Raises ModelError unless every file is as written and every tensor is finite."""
+    import torch
+
+    from ftcore.run.checkpoint import load_tensors
+
+    problems = verify(folder, files)
+    for entry in files:
+        if entry["name"].endswith(".safetensors"):
+            tensors = load_tensors(folder / entry["name"])
+            problems += [
+                f"{name} holds NaN or infinity" for name, t in tensors.items() if not torch.isfinite(t.float()).all()
+            ]
+    if not any(entry["name"].endswith(".safetensors") for entry in files):
+        problems.append("the exporter wrote no tensors")
+    if problems:
+        raise ModelError("the artifact failed its verification", where=str(folder), more=problems)
+
+
+def _facts(session: Session, checkpoint: Path | None) -> dict[str, Any]:
+    from ftcore.parameters import count
+    from ftcore.run.folder import read_json
+
+    trainable, total = count(session.model)
+    plan, account = session.plan, session.data.account
+    done = read_json(checkpoint / "trainer_state.json")["global_step"] if checkpoint else 0
+    return {
+        "start_step": done,
+        "trainable_parameters": trainable,
+        "total_parameters": total,
+        "train_rows": account["trained"],
+        "heldout_rows": account["heldout"],
+        "train_tokens": sum(source["tokens"] for source in account["sources"]),
+        "trained_tokens": sum(source["trained_tokens"] for source in account["sources"]),
+        "steps": _steps(session),
+        "device": session.backend.device(),
+        "precision": plan.precision.autocast or plan.precision.weights,
+        "model": session.loader.name(),
+        "learning_rate": plan.train.learning_rate,
+    }
+
+
+def _steps(session: Session) -> int:
+    if session.plan.train.steps:
+        return session.plan.train.steps
+    trainer: Any = session.trainer
+    rows = len(trainer.train_dataset)
+    micro = session.plan.train.micro_batch_size or session.plan.train.batch_size
+    batches = math.ceil(rows / micro)
+    return math.ceil(session.plan.train.epochs * max(1, math.ceil(batches / (session.plan.train.batch_size // micro))))
+
+
+def dump_results(results: Results) -> dict[str, Any]:
+    """Evaluations as JSON."""
+    return {
+        name: {
+            "metrics": dict(evaluation.metrics),
+            "samples": [
+                {"prompt": sample.prompt, "reference": sample.reference, "output": sample.output}
+                for sample in evaluation.samples
+            ],
+        }
+        for name, evaluation in results.items()
+    }
+
+
+def load_results(values: Mapping[str, Any]) -> Results:
+    from ftcore.types import Sample
+
+    return {
+        name: Evaluation(value["metrics"], tuple(Sample(**sample) for sample in value["samples"]))
+        for name, value in values.items()
+    }
+
+
+__all__ = ["Outcome", "dump_results", "load_results", "train"]

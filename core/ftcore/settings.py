@@ -1,0 +1,68 @@
+"""The base of every settings model: frozen, strict about names, and documented by the text under each field.
+
+Deliberately apart from the records: importing pydantic takes longer than listing all plugins.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ftcore.errors import FtcoreError, UsageError, closest
+
+
+class Settings(BaseModel):
+    """Settings of a component. The docstring under a field is its help text.
+
+    >>> class LoraConfig(Settings):
+    ...     rank: int = 16
+    ...     \"\"\"Width of the update's bottleneck.\"\"\"
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+def validate(model: type[Settings], values: dict[str, Any], section: str, where: Any = None) -> Settings:
+    """Build settings from what a user wrote. Raises UsageError that names every key at fault.
+
+    `section` is the prefix of the keys (`method`); `where` is a function from a key to its place in the run file.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems = [_problem(detail, model, section, where) for detail in error.errors()]
+    first = problems[0]
+    if len(problems) == 1:
+        raise first
+    more = [f"{problem.where or ''}: {problem.what}" for problem in problems[1:]]
+    raise UsageError(first.what, where=first.where, value=first.value, fix=first.fix, more=more)
+
+
+def _problem(detail: Any, model: type[Settings], section: str, where: Any) -> FtcoreError:
+    path = [str(part) for part in detail["loc"]]
+    key = ".".join([section, *path]) if section else ".".join(path)
+    place = (where(key) if where else None) or key
+    if detail["type"] == "extra_forbidden":
+        known = _fields(model, path[:-1])
+        near = closest(path[-1], known)
+        prefix = key.rpartition(".")[0]
+        fix = f"{prefix}.{near}" if near and prefix else near
+        return UsageError(
+            f"there is no setting {key!r}" + (f" (did you mean {fix!r}?)" if fix else ""),
+            where=place if place != key else None,
+            value=detail["input"],
+            fix=f"--{fix} {detail['input']}" if fix else None,
+            more=[] if fix else [f"settings here: {', '.join(known) or 'none'}"],
+        )
+    message = detail["msg"].removeprefix("Value error, ")
+    what = f"{key}: {message[:1].lower()}{message[1:]}" if place != key else message[:1].lower() + message[1:]
+    value = None if detail["type"] == "missing" else repr(detail["input"])
+    return UsageError(what, where=place, value=value)
+
+
+def _fields(model: Any, path: list[str]) -> list[str]:
+    for part in path:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field else None
+    return list(getattr(model, "model_fields", {}))

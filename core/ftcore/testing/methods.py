@@ -1,0 +1,317 @@
+"""The contract of tuning methods, as tests to inherit: what every method must do, whatever it trains.
+
+    from ftcore.testing.methods import MethodContract
+
+    class TestBias(MethodContract):
+        method = "bias"
+        settings = {"only_last": True}
+
+Everything runs on a tiny random model (`ftcore.testing.tiny`), so it says whether a method is correct, not whether it
+learns well. A method that its plugin does not install yet is found through `plugin_files`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+
+from ftcore.manager import Offer, PluginManager
+from ftcore.protocols import TuningMethod
+from ftcore.testing.tiny import save_tiny
+
+
+class MethodContract:
+    """Inherit, name the `method` and its `settings`, and let pytest collect the rest."""
+
+    method: ClassVar[str]
+    settings: ClassVar[Mapping[str, Any]] = {}
+    plugin_files: ClassVar[tuple[str, ...]] = ()
+    architecture: ClassVar[str] = "llama"
+    tied: ClassVar[bool] = True
+    """Whether the tiny model's head and embedding are one matrix."""
+    merge_tolerance: ClassVar[float] = 1e-4
+    """How far a logit may move when the change is folded in; logits here have a spread of about one."""
+
+    # What the tests stand on ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def offer(cls) -> Offer:
+        return _manager(cls.plugin_files).find("method", cls.method)
+
+    @classmethod
+    def build(cls) -> TuningMethod:
+        spec = cls.offer().spec
+        return spec.factory.load()(spec.config.load()(**cls.settings)) if spec.config else spec.factory.load()()
+
+    @pytest.fixture(scope="class")
+    def base_folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A tiny model as a user would have it on disk."""
+        return save_tiny(tmp_path_factory.mktemp("base"), self.architecture, tied=self.tied)
+
+    def load_base(self, base_folder: Path) -> nn.Module:
+        """The base model, loaded as the method insists."""
+        return AutoModelForCausalLM.from_pretrained(base_folder, dtype=torch.float32, **self.build().load_options())
+
+    def attached(self, base_folder: Path) -> nn.Module:
+        torch.manual_seed(0)
+        return self.build().attach(self.load_base(base_folder))
+
+    def trained(self, base_folder: Path) -> nn.Module:
+        model = self.attached(base_folder)
+        train(model, steps=3)
+        return model
+
+    def reload(self, base_folder: Path, artifact_folder: Path) -> nn.Module:
+        """The artifact as the rest of the ecosystem loads it, without ftcore. Override for another format."""
+        if self.offer().spec.artifact == "model":
+            return AutoModelForCausalLM.from_pretrained(artifact_folder, dtype=torch.float32)
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(self.load_base(base_folder), artifact_folder)
+
+    # The front and the settings ---------------------------------------------------------------------------------------
+
+    def test_the_front_imports_nothing_heavy(self) -> None:
+        """Listing plugins costs milliseconds, so a front may not pull torch or pydantic in."""
+        if self.plugin_files:
+            load = f"runpy.run_path({self.plugin_files[0]!r})"
+        else:
+            load = f"importlib.import_module({self.offer().plugin.module.partition(':')[0]!r})"
+        heavy = "{'torch', 'pydantic', 'transformers', 'peft', 'pyarrow'} & set(sys.modules)"
+        code = f"import importlib, runpy, sys; {load}; sys.exit(', '.join(sorted({heavy})) or 0)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"the front of {self.method} imports {done.stderr.strip()}"
+
+    def test_settings_survive_json_and_refuse_what_they_do_not_know(self) -> None:
+        if not (ref := self.offer().spec.config):
+            assert not self.settings, f"{self.method} has no settings"
+            return
+        model = ref.load()
+        settings = model(**self.settings)
+        assert model.model_validate_json(settings.model_dump_json()) == settings
+        with pytest.raises(ValueError, match="no_such_setting"):
+            model(**self.settings, no_such_setting=1)
+        undocumented = [name for name, field in model.model_fields.items() if not field.description]
+        assert not undocumented, f"these settings have no help text: {undocumented}"
+
+    def test_the_declared_facts_are_consistent(self) -> None:
+        from ftcore.config import TrainSettings
+
+        spec, method = self.offer().spec, self.build()
+        assert isinstance(method, TuningMethod)
+        assert spec.summary
+        assert "\n" not in spec.summary
+        assert spec.artifact in {"adapter", "model"}
+        assert not (spec.trains_base and spec.artifact == "adapter"), "an adapter leaves the base weights alone"
+        TrainSettings(**spec.defaults)
+
+    # What trains ------------------------------------------------------------------------------------------------------
+
+    def test_something_trains_and_an_adapter_leaves_the_base_alone(self, base_folder: Path) -> None:
+        base = self.load_base(base_folder)
+        own = {id(parameter) for parameter in base.parameters()}
+        model = self.build().attach(base)
+        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        assert trainable
+        assert all(parameter.dtype == torch.float32 for parameter in trainable), "what trains is held in float32"
+        if not self.offer().spec.trains_base:
+            assert not any(id(parameter) in own for parameter in trainable)
+
+    def test_steps_change_everything_that_trains_and_nothing_else(self, base_folder: Path) -> None:
+        model = self.attached(base_folder)
+        before = snapshot(model)
+        trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        train(model, steps=3)  # three, because a matrix whose partner starts at zero gets no gradient in the first
+        after = snapshot(model)
+        assert after.keys() == before.keys()
+        assert {name for name in after if not torch.equal(before[name], after[name])} == trainable
+
+    def test_parameter_groups_hold_each_trainable_parameter_once(self, base_folder: Path) -> None:
+        method = self.build()
+        if not hasattr(method, "parameter_groups"):
+            return
+        model = method.attach(self.load_base(base_folder))
+        grouped = [id(parameter) for group in method.parameter_groups(model, 1e-3) for parameter in group["params"]]
+        assert len(grouped) == len(set(grouped))
+        assert set(grouped) == {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+
+    def test_an_evaluation_changes_no_gradient(self, base_folder: Path) -> None:
+        model = self.trained(base_folder)
+        expected = gradients(model)
+        logits(model)
+        found = gradients(model)
+        assert found.keys() == expected.keys(), "after an evaluation some parameters get no gradient"
+        for name, gradient in expected.items():
+            torch.testing.assert_close(found[name], gradient, rtol=0, atol=0, msg=f"{name} has another gradient")
+
+    @pytest.mark.parametrize("use_reentrant", [False, True])
+    def test_gradient_checkpointing_changes_no_gradient(self, base_folder: Path, use_reentrant: bool) -> None:
+        model = self.trained(base_folder)
+        expected = gradients(model)
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": use_reentrant})
+        model.enable_input_require_grads()
+        found = gradients(model)
+        assert found.keys() == expected.keys()
+        for name, gradient in expected.items():
+            torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6)
+
+    # Switching off ----------------------------------------------------------------------------------------------------
+
+    def test_switched_off_it_answers_as_the_base(self, base_folder: Path) -> None:
+        if not self.offer().spec.switchable:
+            return
+        method, model = self.build(), self.trained(base_folder)
+        expected = logits(self.load_base(base_folder))
+        tuned, trainable = logits(model), _trainable_names(model)
+        with method.disabled(model):
+            torch.testing.assert_close(logits(model), expected, rtol=0, atol=1e-6)
+        assert not torch.allclose(tuned, expected, atol=1e-3), "training changed nothing, so this shows nothing"
+        assert torch.equal(logits(model), tuned), "switched on again it answers otherwise"
+        assert _trainable_names(model) == trainable, "switched on again it trains something else"
+
+    # Checkpoints ------------------------------------------------------------------------------------------------------
+
+    def test_a_state_brings_the_same_model_back(self, base_folder: Path) -> None:
+        method, model = self.build(), self.trained(base_folder)
+        state = {name: tensor.clone() for name, tensor in method.state(model).items()}
+        torch.manual_seed(1)  # a method that draws its start at random must not need the same draw again
+        fresh = method.attach(self.load_base(base_folder))
+        assert not torch.equal(logits(fresh), logits(model))
+        method.load_state(fresh, state)
+        assert torch.equal(logits(fresh), logits(model))
+        assert _trainable_names(fresh) == _trainable_names(model)
+
+    def test_a_state_that_does_not_fit_is_refused(self, base_folder: Path) -> None:
+        method, model = self.build(), self.attached(base_folder)
+        state = method.state(model)
+        name, tensor = next(iter(state.items()))
+        for wrong in (
+            {key: value for key, value in state.items() if key != name},
+            {**state, "stranger": tensor},
+            {**state, name: torch.zeros(3, 5, 7)},
+        ):
+            with pytest.raises(ValueError, match=r"stranger|" + name.replace(".", r"\.")):
+                method.load_state(model, wrong)
+
+    def test_a_state_can_be_written(self, base_folder: Path, tmp_path: Path) -> None:
+        """Checkpoints are safetensors, which refuse tensors that share memory."""
+        from safetensors.torch import save_file
+
+        state = self.build().state(self.trained(base_folder))
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, tmp_path / "state.safetensors")
+
+    # The artifact -----------------------------------------------------------------------------------------------------
+
+    def test_the_artifact_is_what_others_load(self, base_folder: Path, tmp_path: Path) -> None:
+        method, model = self.build(), self.trained(base_folder)
+        folder = tmp_path / "artifact"
+        method.save(model, folder)
+        assert {path.suffix for path in folder.rglob("*")} == {".safetensors", ".json"}
+        if self.offer().spec.artifact == "adapter":
+            _is_saved_state(folder / "adapter_model.safetensors", method.state(model))
+        torch.testing.assert_close(logits(self.reload(base_folder, folder)), logits(model), rtol=0, atol=1e-5)
+
+    def test_saving_twice_writes_the_same_bytes(self, base_folder: Path, tmp_path: Path) -> None:
+        method, model = self.build(), self.trained(base_folder)
+        for name in ("first", "second"):
+            method.save(model, tmp_path / name)
+        for path in sorted((tmp_path / "first").iterdir()):
+            assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+
+    def test_merged_it_is_a_plain_model_with_the_same_answers(self, base_folder: Path, tmp_path: Path) -> None:
+        if not self.offer().spec.mergeable:
+            return
+        method, model = self.build(), self.trained(base_folder)
+        expected = logits(model)
+        merged = method.merge(model)
+        plain = AutoModelForCausalLM.from_pretrained(base_folder, dtype=torch.float32)
+        assert type(merged) is type(plain)
+        assert {type(module) for module in merged.modules()} == {type(module) for module in plain.modules()}
+        torch.testing.assert_close(logits(merged), expected, rtol=0, atol=self.merge_tolerance)
+        merged.save_pretrained(tmp_path)
+        assert "quantization_config" not in json.loads((tmp_path / "config.json").read_text())
+        again = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+        torch.testing.assert_close(logits(again), logits(merged), rtol=0, atol=1e-6)
+
+
+# Small tools, useful in a plugin's own tests too ----------------------------------------------------------------------
+
+
+def batch() -> dict[str, Tensor]:
+    """Two rows of 24 tokens, always the same, as model inputs with labels."""
+    generator = torch.Generator().manual_seed(7)
+    ids = torch.randint(3, 250, (2, 24), generator=generator)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.clone()}
+
+
+def train(model: nn.Module, steps: int = 1, learning_rate: float = 1e-2) -> None:
+    """Some AdamW steps on `batch()`, without weight decay: it would move what has no gradient."""
+    model.train()
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0)
+    for _ in range(steps):
+        model(**batch()).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def gradients(model: nn.Module) -> dict[str, Tensor]:
+    """The gradient of every parameter that gets one on `batch()`. Leaves none behind."""
+    model.train()
+    model.zero_grad()
+    model(**batch()).loss.backward()
+    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    return found
+
+
+def logits(model: nn.Module) -> Tensor:
+    """What the model answers on `batch()` in evaluation: (rows, tokens, vocabulary)."""
+    with evaluating(model), torch.no_grad():
+        inputs = batch()
+        del inputs["labels"]
+        return model(**inputs).logits.float().clone()
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Inside, the model is in evaluation mode; afterwards it is in the mode that it was in."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of all parameters and buffers."""
+    return {name: tensor.detach().clone() for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+
+
+def _trainable_names(model: nn.Module) -> set[str]:
+    return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def _is_saved_state(file: Path, state: Mapping[str, Tensor]) -> None:
+    from safetensors.torch import load_file
+
+    saved = load_file(file)
+    assert saved.keys() == state.keys()
+    assert all(torch.equal(saved[name], tensor) for name, tensor in state.items())
+
+
+@cache
+def _manager(files: tuple[str, ...]) -> PluginManager:
+    return PluginManager.discover(files=files)

@@ -1,0 +1,119 @@
+"""What flows through a run before it becomes tensors: rows, examples, findings, samples.
+
+All are frozen and import nothing heavy, so a plugin's front may use them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as a source read it. `where` finds it again: `train.jsonl:17`."""
+
+    values: Mapping[str, Any]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that could not be read at all. `where` is as exact as can be: `train.jsonl:1017:42`."""
+
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message. `trained` decides whether its tokens are learned; by default only the assistant's are."""
+
+    role: str
+    content: str
+    trained: bool | None = None
+
+    @property
+    def is_trained(self) -> bool:
+        return self.role == "assistant" if self.trained is None else self.trained
+
+
+@dataclass(frozen=True, slots=True)
+class ChatExample:
+    """A conversation, at least one turn of which is to be learned. Instructions are one-turn conversations.
+
+    `tools` holds the tool descriptions (JSON schema dictionaries) that the chat template may show.
+    """
+
+    turns: tuple[Turn, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+    kind = "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class TextExample:
+    """Plain text, every token of which is learned (continued pre-training)."""
+
+    text: str
+
+    kind = "text"
+
+
+Example: TypeAlias = ChatExample | TextExample
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that the checks have to say about a plan.
+
+    An `error` stops the run before anything loads; a `warning` and a `note` are shown and kept in plan.json.
+    """
+
+    level: Literal["error", "warning", "note"]
+    message: str
+    fix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the model writes for one held-out prompt, beside what it should write."""
+
+    prompt: str
+    reference: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What one evaluator says: named numbers and, if it likes, samples to look at."""
+
+    metrics: Mapping[str, float]
+    samples: tuple[Sample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What a backend found out about the machine, without loading a model.
+
+    `capabilities` are the words that a method's `needs` are compared with: `bf16`, `fp16`, `nf4`, `flash-attention` …
+    `reason` says why the backend is not `available`.
+    """
+
+    available: bool
+    devices: tuple[str, ...] = ()
+    memory_bytes: int = 0
+    capabilities: frozenset[str] = field(default_factory=frozenset)
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """The dtypes of a run, by torch's names: how weights are held, and in what the matmuls are done.
+
+    `autocast` None means that computation is done in the dtype of the weights.
+    """
+
+    weights: str
+    autocast: str | None = None
