@@ -141,7 +141,7 @@ class _Leaf:
 
     @property
     def length(self) -> float:
-        return sum(map(len, self.texts)) / len(self.texts)
+        return sum(map(len, self.texts)) / max(1, len(self.texts))
 
     @property
     def distinct(self) -> int:
@@ -199,9 +199,8 @@ def _leaves(rows: Sequence[Mapping[str, Any]]) -> list[_Leaf]:
     for path in paths:
         values = [row[path] for row in flat if path in row]
         texts = tuple(text for text in map(as_text, values) if text.strip())
-        if texts:
-            is_text = all(isinstance(value, (str, type(None))) for value in values) and not all(map(_is_number, texts))
-            found.append(_Leaf(path, len(texts) / len(rows), len(values) / len(rows), texts, is_text))
+        is_text = all(isinstance(value, (str, type(None))) for value in values) and not all(map(_is_number, texts))
+        found.append(_Leaf(path, len(texts) / len(rows), len(values) / len(rows), texts, is_text))
     return found
 
 

@@ -41,7 +41,7 @@ def trainable_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def load_trainable(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Put back what `trainable_state` gave. Raises ValueError naming what is missing, unexpected or of another shape."""
+    """Put back what `trainable_state` gave. Raises ValueError naming what is missing, unexpected or misshapen."""
     copy_into(trainable_state(model), state)
 
 

@@ -26,9 +26,9 @@ HELP = {
     "method": "Which parameters train.",
     "strategy": "Toward what objective.",
     "backend": "On what hardware; `auto` takes the best that is there.",
-    "evaluators": "Who judges the model before and after. May be given several times.",
+    "evaluators": "Who judges the model before and after, or `none`. May be given several times.",
     "exporter": "In what form the result is written.",
-    "reporters": "Who is told how the run goes. May be given several times.",
+    "reporters": "Who is told how the run goes, or `none`. May be given several times.",
 }
 
 
@@ -132,7 +132,7 @@ def scan(arguments: Sequence[str]) -> tuple[str | None, dict[str, Any]]:
 def add_axis(flags: dict[str, Any], name: str, text: str) -> None:
     if name in LISTS:
         several = text.split(",") if name != "data" else [text]
-        flags.setdefault(name, []).extend(several)
+        flags.setdefault(name, []).extend([] if text == "none" else several)
     else:
         flags[name] = text
 

@@ -76,6 +76,10 @@ def _replace(old: Sequence[dict[str, Any]], new: list[dict[str, Any]]) -> list[d
 def choose(manager: PluginManager, merged: Mapping[str, Any], axis: str) -> list[tuple[Offer, dict[str, Any]]]:
     """The components of one axis, each with its settings as yet unvalidated."""
     entries = merged.get(axis)
+    if entries == [] and axis == "data":
+        raise UsageError("a run needs data", where="data", fix="--data FILE")
+    if entries == []:
+        return []
     if entries is None or all(not entry.get("name") and "" not in entry for entry in entries):
         # Nothing was named: what built-ins mark as default, with any settings that were given for it.
         extra = entries[0] if entries else {}

@@ -1,6 +1,6 @@
 """Models and a tokenizer made in memory, small enough that a test trains one in milliseconds. Nothing is downloaded.
 
-They are random and know nothing: right for asking whether code is correct, wrong for asking whether a model gets better.
+They are random and know nothing: right for asking whether code is correct, wrong for asking whether a model improves.
 """
 
 from __future__ import annotations
@@ -37,9 +37,18 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "qwen3": _DECODER,
     "gemma2": {**_DECODER, "sliding_window": 128},
     "phi3": {**_DECODER, "original_max_position_embeddings": 512},
-    "gpt2": {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512},
+    "gpt2": {
+        "n_embd": 64,
+        "n_layer": 2,
+        "n_head": 4,
+        "n_positions": 512,
+        "resid_pdrop": 0,
+        "embd_pdrop": 0,
+        "attn_pdrop": 0,
+    },
 }
-"""By transformers' `model_type`: the sizes that make it tiny. Widths are multiples of 64, the block of a 4-bit weight."""
+"""By transformers' `model_type`: the sizes that make it tiny. Widths are multiples of 64, the block of a 4-bit weight.
+Nothing is dropped, so that two passes are equal."""
 
 
 def tiny_model(architecture: str = "llama", seed: int = 0, tied: bool = True) -> PreTrainedModel:
