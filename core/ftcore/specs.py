@@ -144,11 +144,12 @@ class EvaluatorSpec(Spec):
 
     `metrics` maps each number that it gives to `up` or `down`, the direction that is better.
     `percent` names those that are shares between 0 and 1 and read best as percentages.
-    `examples` are the kinds of held-out example that it can judge.
+    `examples` are the kinds of held-out example that it can judge. `generates` says that it reads what the model writes.
     """
 
     metrics: Mapping[str, str]
     percent: tuple[str, ...] = ()
+    generates: bool = False
     examples: tuple[str, ...] = ("chat", "text")
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "data": ("ftcore.cli.data:data", "Look at rows as the model will see them."),
     "chat": ("ftcore.cli.use:chat", "Talk to a tuned model."),
     "merge": ("ftcore.cli.use:merge", "Fold an adapter into its base model."),
+    "report": ("ftcore.cli.use:report", "Show the result of a finished run again."),
     "list": ("ftcore.cli.listing:list_", "List what is installed: methods, strategies, sources, …"),
     "explain": ("ftcore.cli.listing:explain", "Show a component's facts and settings."),
     "hooks": ("ftcore.cli.listing:hooks", "List the hooks that a plugin can implement."),

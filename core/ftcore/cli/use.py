@@ -1,4 +1,4 @@
-"""`chat` and `merge`: what to do with the result of a run."""
+"""`chat`, `merge` and `report`: what to do with the result of a run."""
 
 from __future__ import annotations
 
@@ -84,3 +84,26 @@ def merge(folder: Path, out: Path | None, dtype: str, as_json: bool) -> None:
         click.echo(json.dumps({"folder": str(target), "largest_difference": difference}))
     else:
         click.echo(f"merged into {target}; the logits differ by at most {difference:.2g} from the adapter's")
+
+
+@click.command
+@click.argument("folder", metavar="RUN", type=RUN)
+@click.option("--json", "as_json", is_flag=True, help="Print report.json.")
+def report(folder: Path, as_json: bool) -> None:
+    """Show the result of the finished run RUN again, and write its report.html anew."""
+    from ftcore.cli.main import options
+    from ftcore.events import RunFinished
+    from ftcore.run.announce import Announcer
+    from ftcore.run.folder import read_json
+    from ftcore.run.resolve import resolve
+    from ftcore.run.runfile import read_run_file
+
+    if not (folder / "report.json").is_file():
+        raise UsageError("there is no finished run here", where=str(folder), fix=f"ftcore resume {folder}")
+    record = read_json(folder / "report.json")
+    if as_json:
+        click.echo(json.dumps(record, indent=2))
+        return
+    plan = resolve(options.manager(), read_run_file(folder / "run.yaml"), {})
+    reporters = [choice.build() for choice in plan.reporters if not choice.spec.integration]
+    Announcer(options.manager(), reporters).announce(RunFinished(folder, record))

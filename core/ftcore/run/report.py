@@ -110,6 +110,7 @@ def report(outcome: Outcome, started: datetime.datetime) -> Report:
         "after": _metrics(outcome.after),
         "better": {choice.spec.name: dict(choice.spec.metrics) for choice in session.plan.evaluators},
         "percent": {choice.spec.name: list(choice.spec.percent) for choice in session.plan.evaluators},
+        "judged": _judged(session),
         "samples": _samples(outcome),
         "training": outcome.training,
         "versions": versions(),
@@ -126,14 +127,22 @@ def _metrics(results: Results) -> dict[str, dict[str, float]]:
     return {name: dict(evaluation.metrics) for name, evaluation in results.items() if evaluation.metrics}
 
 
+def _judged(session: Session) -> dict[str, int]:
+    """How many held-out rows each number rests on."""
+    rows = len(session.data.heldout_examples)
+    answered = min(rows, session.plan.evaluate.generate)
+    return {c.spec.name: answered if c.spec.generates else rows for c in session.plan.evaluators}
+
+
 def _samples(outcome: Outcome) -> list[dict[str, str]]:
-    """The same prompts before and after, side by side."""
-    before = {s.prompt: s.output for e in outcome.before.values() for s in e.samples}
-    after = [sample for evaluation in outcome.after.values() for sample in evaluation.samples]
-    return [
-        {"prompt": s.prompt, "reference": s.reference, "before": before.get(s.prompt, ""), "after": s.output}
-        for s in after
-    ]
+    """What each evaluator showed, before and after side by side. Both were asked the same prompts in the same order."""
+    pairs: dict[tuple[str, str, str, str], None] = {}
+    for name, evaluation in outcome.after.items():
+        before = outcome.before.get(name)
+        for index, sample in enumerate(evaluation.samples):
+            earlier = before.samples[index].output if before else ""
+            pairs[sample.prompt, sample.reference, earlier, sample.output] = None
+    return [dict(zip(("prompt", "reference", "before", "after"), pair, strict=True)) for pair in pairs]
 
 
 def _add_measured(session: Session, outcome: Outcome) -> None:
