@@ -144,7 +144,8 @@ class EvaluatorSpec(Spec):
 
     `metrics` maps each number that it gives to `up` or `down`, the direction that is better.
     `percent` names those that are shares between 0 and 1 and read best as percentages.
-    `examples` are the kinds of held-out example that it can judge. `generates` says that it reads what the model writes.
+    `examples` are the kinds of held-out example that it can judge; `generates` says that it reads what the model
+    writes.
     """
 
     metrics: Mapping[str, str]

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 import ftcore
-from ftcore.errors import FtcoreError, UsageError, did_you_mean
+from ftcore.errors import FtcoreError, UsageError, closest, did_you_mean
 from ftcore.manager import PluginManager
 
 COMMANDS = {
@@ -125,10 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
-    near = sorted(error.possibilities or ())
     command = error.ctx.command_path if error.ctx else "ftcore"
     known = [name for p in (error.ctx.command.get_params(error.ctx) if error.ctx else ()) for name in p.opts]
-    guess = near[0] if near else None
+    guess = closest(error.option_name, known)
     prefix = error.option_name.partition(".")[0]
     siblings = [name for name in known if name.startswith(f"{prefix}.")]
     return UsageError(

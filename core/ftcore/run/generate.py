@@ -1,6 +1,6 @@
 """Lets the model answer the held-out prompts, greedily and in batches, as fast as two CPU cores allow.
 
-It judges nothing and draws nothing at random: the same weights give the same answers. The model is left as it was found.
+It judges nothing and draws nothing at random: the same weights give the same answers. The model is left as it was.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from ftcore.errors import Interrupted
 from ftcore.events import PhaseAdvanced, PhaseStarted
 from ftcore.types import ChatExample, Example, Sample, Turn
 
@@ -92,7 +93,8 @@ def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
     messages = [{"role": turn.role, "content": turn.content} for turn in turns]
     text = str(tokenizer.apply_chat_template(messages, tokenize=False))
     tail = tokenizer(text.rpartition(answer)[2], add_special_tokens=False)["input_ids"]
-    return tail[0] if tail and tail[0] in tokenizer.all_special_ids else None
+    is_marker = bool(tail) and tail[0] in {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
+    return tail[0] if is_marker else None
 
 
 def _answers(session: Session, rows: Sequence[list[int]], stops: list[int]) -> list[str]:
@@ -100,6 +102,7 @@ def _answers(session: Session, rows: Sequence[list[int]], stops: list[int]) -> l
     from transformers import StoppingCriteriaList
 
     new_tokens = session.plan.evaluate.max_new_tokens
+    padding = session.tokenizer.pad_token_id
     outputs = [""] * len(rows)
     session.emit(PhaseStarted("writing answers to held-out prompts", len(rows)))
     done = 0
@@ -107,8 +110,8 @@ def _answers(session: Session, rows: Sequence[list[int]], stops: list[int]) -> l
         for batch in batches([len(row) for row in rows], new_tokens):
             watch = _Watch(session, stops, done, width=len(rows[batch[0]]))
             ids_BT = session.model.generate(
-                **_left_padded([rows[index] for index in batch], stops[0], session.model.device),
-                generation_config=_greedy(new_tokens, stops),
+                **_left_padded([rows[index] for index in batch], padding, _device(session.model)),
+                generation_config=_greedy(new_tokens, stops, padding),
                 stopping_criteria=StoppingCriteriaList([watch]),
             )
             texts = session.tokenizer.batch_decode(ids_BT[:, len(rows[batch[0]]) :], skip_special_tokens=True)
@@ -129,7 +132,11 @@ def _left_padded(rows: Sequence[list[int]], padding: int, device: Any) -> dict[s
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def _greedy(new_tokens: int, stops: list[int]) -> Any:
+def _device(model: nn.Module) -> Any:
+    return next(model.parameters()).device
+
+
+def _greedy(new_tokens: int, stops: list[int], padding: int) -> Any:
     from transformers import GenerationConfig
 
     return GenerationConfig(
@@ -137,8 +144,8 @@ def _greedy(new_tokens: int, stops: list[int]) -> Any:
         do_sample=False,
         num_beams=1,
         use_cache=True,
-        eos_token_id=stops,
-        pad_token_id=stops[0],
+        eos_token_id=stops or None,
+        pad_token_id=padding,
     )
 
 
@@ -156,7 +163,7 @@ def _answering(session: Session) -> Iterator[None]:
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     own = getattr(base, "generation_config", None)
     autocast = session.plan.precision.autocast
-    context = torch.autocast(model.device.type, getattr(torch, autocast)) if autocast else nullcontext()
+    context = torch.autocast(_device(model).type, getattr(torch, autocast)) if autocast else nullcontext()
     model.eval()
     if own is not None:
         base.generation_config = GenerationConfig()
@@ -171,7 +178,7 @@ def _answering(session: Session) -> Iterator[None]:
 
 
 class _Watch:
-    """A stopping criterion that stops nothing: it tells how many answers are finished."""
+    """A stopping criterion that stops no answer: it tells how many are finished, and heeds a signal."""
 
     def __init__(self, session: Session, stops: list[int], done: int, width: int) -> None:
         self.session, self.stops, self.before, self.width = session, stops, done, width
@@ -180,9 +187,14 @@ class _Watch:
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:  # noqa: ARG002
         import torch
 
+        if self.session.stop_signal is not None:
+            raise Interrupted(self.session.stop_signal, where=str(self.session.folder), fix=self._fix())
         stops = torch.tensor(self.stops, device=input_ids.device)
         finished = int(torch.isin(input_ids[:, self.width :], stops).any(dim=1).sum())
         if finished > self.finished and finished < len(input_ids):
             self.session.emit(PhaseAdvanced(self.before + finished))
         self.finished = finished
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+    def _fix(self) -> str:
+        return f"ftcore resume {self.session.folder}"

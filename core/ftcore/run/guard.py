@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import Trainer, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from ftcore.errors import DivergedError, ModelError
 from ftcore.events import CheckpointWritten, StepDone
@@ -38,6 +38,7 @@ class _Guard(Trainer):  # type: ignore[misc]
                 parameter.data = parameter.data.to(dtypes[name])
         self._tokens = 0
         self._step_began = time.perf_counter()
+        self.remove_callback(PrinterCallback)  # reporters show what it would print
         self.add_callback(_StopOnSignal(self.session))
 
     # Numbers ---------------------------------------------------------------------------------------------------------

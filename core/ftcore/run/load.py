@@ -17,6 +17,7 @@ from ftcore.protocols import HardwareBackend, ModelLoader, TuningMethod
 from ftcore.run.announce import Announcer
 from ftcore.run.plan import Plan
 from ftcore.run.prepare import Prepared, prepare
+from ftcore.run.quiet import quiet
 from ftcore.run.tokens import ensure_template
 from ftcore.types import Finding
 
@@ -57,6 +58,7 @@ class Loaded:
 
 def load(plan: Plan, manager: PluginManager, folder: Path, announcer: Announcer) -> Loaded:
     """Raises DataError, ModelError or ResourceError."""
+    quiet()
     clock = Clock()
     loader, backend, method = plan.model.build(), plan.backend.build(), plan.method.build()
     with clock.phase("reading and tokenising rows"):
@@ -72,6 +74,7 @@ def load(plan: Plan, manager: PluginManager, folder: Path, announcer: Announcer)
 
 def load_tokenizer(loader: ModelLoader) -> tuple[PreTrainedTokenizerBase, list[Finding]]:
     """A tokenizer that can pad and render conversations, and what had to be added for that."""
+    quiet()
     tokenizer = loader.tokenizer()
     findings = []
     if ensure_template(tokenizer):

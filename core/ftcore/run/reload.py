@@ -14,6 +14,7 @@ from ftcore.run.checkpoint import load_tensors
 from ftcore.run.folder import read_json, verify
 from ftcore.run.load import load_model, load_tokenizer
 from ftcore.run.plan import Plan
+from ftcore.run.quiet import quiet
 from ftcore.run.resolve import resolve
 from ftcore.run.runfile import read_run_file
 from ftcore.types import Precision
@@ -39,6 +40,7 @@ def reload(folder: Path, manager: PluginManager, dtype: str | None = None) -> Tu
 
     Raises UsageError for a folder that is no finished run, ModelError for one whose artifact has changed.
     """
+    quiet()
     artifact = folder / "model"
     if not (folder / "run.yaml").is_file():
         raise UsageError("this is not the folder of a run", where=str(folder), fix="ls runs")

@@ -30,7 +30,7 @@ def merge(run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
     """Lay flags over a run file. A flag that names a component replaces it; dotted flags reach into it.
 
     `flags` are dotted: `{"method": "lora", "method.rank": "8", "data": ["a.jsonl"]}`. A dotted flag under an axis of
-    which there may be several goes to each of them.
+    which there may be several is kept under `axis.*`, for each of them that has such a setting.
     """
     for key in run_file.values:
         if key not in KEYS:
@@ -50,6 +50,8 @@ def merge(run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
         if not dot:
             if key not in AXES:
                 merged[key] = value
+        elif section in LISTS:
+            merged.setdefault(f"{section}.*", {})[setting] = value
         elif section in AXES:
             for entry in merged.setdefault(section, [{}]):
                 entry[setting] = value
@@ -97,6 +99,22 @@ def choose(manager: PluginManager, merged: Mapping[str, Any], axis: str) -> list
     return chosen
 
 
+def _shared(manager: PluginManager, merged: Mapping[str, Any], axis: str) -> list[tuple[Offer, dict[str, Any]]]:
+    """The components of an axis with several, each with those of the axis' flags that it has a setting for."""
+    flags: dict[str, Any] = merged.get(f"{axis}.*", {})
+    core = set(DataSettings.model_fields) if axis == "data" else set()
+    chosen = choose(manager, merged, axis)
+    known = [core | set(offer.spec.config.load().model_fields if offer.spec.config else ()) for offer, _ in chosen]
+    for key in flags:
+        if not any(key in names for names in known):
+            every = sorted(set().union(*known))
+            raise UsageError(f"there is no setting {axis}.{key}{did_you_mean(key, every)}", where=f"--{axis}.{key}")
+    return [
+        (offer, {**settings, **{key: value for key, value in flags.items() if key in names}})
+        for (offer, settings), names in zip(chosen, known, strict=True)
+    ]
+
+
 def defaults(manager: PluginManager, axis: str) -> list[Offer]:
     """What is taken when the user names nothing."""
     offers = [offer for offers in manager.catalogue(axis).values() for offer in offers]
@@ -139,12 +157,12 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
         return _validated(axis, offer, settings, where)
 
     def several(axis: str) -> tuple[Choice[Any], ...]:
-        return tuple(_validated(axis, offer, settings, where) for offer, settings in choose(manager, merged, axis))
+        return tuple(_validated(axis, offer, settings, where) for offer, settings in _shared(manager, merged, axis))
 
     model, method, strategy = one("model"), one("method"), one("strategy")
     data = tuple(
         _data_choice(index, offer, settings, where)
-        for index, (offer, settings) in enumerate(choose(manager, merged, "data"))
+        for index, (offer, settings) in enumerate(_shared(manager, merged, "data"))
     )
     backend, hardware = _backend(manager, merged, where)
     sections = {name: _section(name, merged, where) for name in SECTIONS}

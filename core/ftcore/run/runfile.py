@@ -89,6 +89,9 @@ def _at(path: Path, node: yaml.Node) -> str:
 
 
 def dump_run_file(values: Any) -> str:
-    """As YAML that reads back equal, keys in the order given. PyYAML writes some line breaks of Unicode (U+0085) so that
-    they read back as blanks, unless all that is not ASCII is escaped."""
+    """As YAML that reads back equal, keys in the order given.
+
+    PyYAML writes some line breaks of Unicode (U+0085) so that they read back as blanks, unless what is not ASCII is
+    escaped.
+    """
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=False, width=100)

@@ -11,6 +11,7 @@ def ftcore_reporters():
     yield ReporterSpec(
         name="console",
         summary="the plan, progress and the result at the terminal; plain lines in a log",
+        default=True,
         config=Ref("ftcore_plugins.console.config:ConsoleConfig"),
         factory=Ref("ftcore_plugins.console.reporter:ConsoleReporter"),
     )

@@ -11,6 +11,7 @@ def ftcore_reporters():
     yield ReporterSpec(
         name="html",
         summary="report.html in the run folder: the result, curves and samples in one file to pass on",
+        default=True,
         config=Ref("ftcore_plugins.html.config:HtmlConfig"),
         factory=Ref("ftcore_plugins.html.reporter:HtmlReporter"),
     )

@@ -11,5 +11,6 @@ def ftcore_reporters():
     yield ReporterSpec(
         name="metrics",
         summary="metrics.jsonl in the run folder: one line a step, full precision",
+        default=True,
         factory=Ref("ftcore_plugins.metrics.reporter:MetricsReporter"),
     )

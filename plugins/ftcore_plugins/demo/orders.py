@@ -1,0 +1,134 @@
+"""Writes orders as people do, and beside each the JSON that says the same: the data of ftcore's demo.
+
+All text is made here from lists of words, so it may be used for anything. It deliberately does not imitate a real shop:
+it is small enough for a 135M model to learn in minutes, and hard enough that the untuned model does not guess it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Any, TypeVar
+
+from ftcore_plugins.demo.words import HELDOUT, MONTHS, NUMBERS, TRAIN, Words
+
+INSTRUCTION = (
+    'Reply with the order as JSON: {"customer":name,"items":{singular product:quantity},"city":name or null,'
+    '"date":"MM-DD" or null}'
+)
+"""The system message of every row. It states the whole schema, so that an untuned model has a fair chance."""
+
+T = TypeVar("T")
+
+
+def rows(count: int, split: str, seed: int) -> Iterator[dict[str, Any]]:
+    """`count` different rows of a part (`train` or `heldout`), always the same for a seed.
+
+    Each is `{"messages": [system, user, assistant], "split": split}`. Asking for more rows only adds to the end.
+    """
+    words = HELDOUT if split == "heldout" else TRAIN
+    seen: set[str] = set()
+    # A text as seed gives the same numbers on every version of Python, and so does random().
+    rng = Random(f"ftcore demo {split} {seed}")  # noqa: S311
+    while len(seen) < count:
+        message, order = write(words, rng)
+        if message in seen:
+            continue
+        seen.add(message)
+        yield {
+            "messages": [
+                {"role": "system", "content": INSTRUCTION},
+                {"role": "user", "content": message},
+                {"role": "assistant", "content": json.dumps(order, separators=(",", ":"))},
+            ],
+            "split": split,
+        }
+
+
+def write(words: Words, rng: Random) -> tuple[str, dict[str, Any]]:
+    """A message, and the order that it means with its keys in the order of the schema."""
+    name = f"{_pick(rng, words.first_names)} {_pick(rng, words.last_names)}"
+    listed, items = _items(words, rng)
+    city = _pick(rng, words.cities) if rng.random() < 0.6 else None
+    date_text, date = _date(rng) if rng.random() < 0.5 else ("", None)
+    signs = rng.random() < 0.5
+
+    request = _pick(rng, words.requests).format(items=listed)
+    ends = [_pick(rng, words.deliveries).format(city=city)] if city else []
+    ends += [_pick(rng, words.dates).format(date=date_text)] if date else []
+    if len(ends) == 2 and rng.random() < 0.3:
+        ends.reverse()
+    asks = request.startswith(("can ", "could ", "may "))
+    sentence = " ".join([request, *ends]) + ("?" if asks else ".")
+
+    parts = [_pick(rng, words.greetings)] if rng.random() < 0.5 else []
+    parts += [] if signs else [_pick(rng, words.introductions).format(name=name)]
+    noise = [_noise(words, rng)] if rng.random() < 0.4 else []
+    parts += [*noise, sentence] if rng.random() < 0.5 else [sentence, *noise]
+    parts += [_pick(rng, words.signatures).format(name=name)] if signs else []
+    return _sentences(parts), {"customer": name, "items": items, "city": city, "date": date}
+
+
+def _items(words: Words, rng: Random) -> tuple[str, dict[str, int]]:
+    """One to three items: as they are listed in a sentence, and as quantities by product."""
+    texts: list[str] = []
+    items: dict[str, int] = {}
+    for product in _some(rng, words.products, 1 + int(rng.random() ** 1.5 * 3)):
+        full = f"{_pick(rng, words.kinds)} {product}" if rng.random() < 0.6 else product
+        how_many, quantity = _quantity(rng, full)
+        texts.append(f"{how_many} {full}{'' if quantity == 1 else 's'}")
+        items[full] = quantity
+    listed = texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+    return listed, items
+
+
+def _quantity(rng: Random, product: str) -> tuple[str, int]:
+    """How a quantity is written, and the number."""
+    draw = rng.random()
+    if draw < 0.12:
+        return _pick(rng, ("an" if product[0] in "aeio" else "a", "one", "1")), 1
+    if draw < 0.22:
+        return _pick(rng, (("a dozen", 12), ("half a dozen", 6), ("a pair of", 2), ("a couple of", 2)))
+    if draw < 0.60:
+        number = 2 + int(rng.random() * 19)
+        return NUMBERS[number - 1], number
+    number = 2 + int(rng.random() * 98)
+    return str(number), number
+
+
+def _date(rng: Random) -> tuple[str, str]:
+    """A day as people write it, and as MM-DD."""
+    month = int(rng.random() * 12)
+    day = 1 + int(rng.random() * 28)
+    name = MONTHS[month]
+    text = _pick(rng, (f"{day} {name}", f"{name} {day}", f"{name} {_ordinal(day)}", f"the {_ordinal(day)} of {name}"))
+    return text, f"{month + 1:02d}-{day:02d}"
+
+
+def _ordinal(day: int) -> str:
+    ending = "th" if day in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
+    return f"{day}{ending}"
+
+
+def _noise(words: Words, rng: Random) -> str:
+    number = 2 + int(rng.random() * 11)
+    return _pick(rng, words.noise).format(n=_pick(rng, (NUMBERS[number - 1], str(number))))
+
+
+def _sentences(parts: Sequence[str]) -> str:
+    """Joined, with a capital wherever a sentence begins."""
+    text = ""
+    for part in parts:
+        starts = not text or text[-1] in ".?!"
+        text += ("" if not text else " ") + (part[0].upper() + part[1:] if starts else part)
+    return text
+
+
+def _pick(rng: Random, choices: Sequence[T]) -> T:
+    return choices[int(rng.random() * len(choices))]
+
+
+def _some(rng: Random, choices: Sequence[T], count: int) -> list[T]:
+    left = list(choices)
+    return [left.pop(int(rng.random() * len(left))) for _ in range(count)]

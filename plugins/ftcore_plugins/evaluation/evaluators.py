@@ -1,0 +1,54 @@
+"""Numbers and samples from what the session already knows how to get; nothing here generates or computes a loss."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ftcore.types import Evaluation
+from ftcore_plugins.evaluation.config import SamplesConfig
+
+if TYPE_CHECKING:
+    from ftcore.run.plan import Plan
+    from ftcore.run.session import Session
+
+
+class Loss:
+    """`loss` is the strategy's own, in nats a learned token for `sft`; `perplexity` is its exponential.
+
+    Perplexity is left out where the loss is no mean negative log-likelihood, as for preferences.
+    """
+
+    def evaluate(self, session: Session) -> Evaluation:
+        loss = session.heldout_loss()
+        metrics = {"loss": loss}
+        if _is_likelihood(session.plan):
+            # Beyond e^700 there is no float, and nothing to tell apart either.
+            metrics["perplexity"] = math.exp(min(loss, 700.0))
+        return Evaluation(metrics)
+
+
+def _is_likelihood(plan: Plan) -> bool:
+    kinds = set(plan.strategy.spec.examples)
+    return kinds <= {"chat", "text"} and getattr(plan.strategy.settings, "loss", "nll") == "nll"
+
+
+class ExactMatch:
+    """`exact_match`, between 0 and 1: answers equal to the reference when spaces at both ends are taken off both."""
+
+    def evaluate(self, session: Session) -> Evaluation:
+        samples = session.samples()
+        if not samples:
+            return Evaluation({})
+        equal = sum(sample.output.strip() == sample.reference.strip() for sample in samples)
+        return Evaluation({"exact_match": equal / len(samples)})
+
+
+class Samples:
+    """The first few answers, and no number."""
+
+    def __init__(self, config: SamplesConfig) -> None:
+        self.count = config.count
+
+    def evaluate(self, session: Session) -> Evaluation:
+        return Evaluation({}, tuple(session.samples()[: self.count]))

@@ -1,0 +1,89 @@
+"""Freezing: the first layers stay as they are and the last ones learn, the oldest way to fine-tune.
+
+Blocks, head and norms are found by how the model is built, not by an architecture's names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from ftcore.errors import UsageError, did_you_mean
+from ftcore.parameters import decoder_blocks, freeze_all, load_trainable, trainable_state
+from ftcore_plugins.freeze.config import FreezeConfig
+
+
+class Freeze:
+    def __init__(self, config: FreezeConfig) -> None:
+        self.config = config
+
+    def load_options(self) -> dict[str, Any]:
+        return {}
+
+    def attach(self, model: PreTrainedModel) -> nn.Module:
+        """Raises UsageError when a pattern, or the settings as a whole, name no parameter of the model."""
+        freeze_all(model)
+        for module in self._modules(model):
+            module.requires_grad_(True)
+        for pattern in self.config.patterns:
+            for parameter in _named(model, pattern):
+                parameter.requires_grad_(True)
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise UsageError("with these settings nothing trains", where="method", fix="--method.blocks 4")
+        return model
+
+    def _modules(self, model: PreTrainedModel) -> Iterator[nn.Module]:
+        if self.config.blocks:
+            yield from decoder_blocks(model)[-self.config.blocks :]
+        if self.config.head:
+            head = model.get_output_embeddings()
+            if head is None:
+                raise UsageError(
+                    f"{type(model).__name__} has no output head", where="method.head", fix="--no-method.head"
+                )
+            yield head
+        if self.config.norms:
+            # RMSNorm, LayerNorm and their kin share nothing but the word in their class's name.
+            yield from (module for module in model.modules() if "norm" in type(module).__name__.lower())
+
+    def disabled(self, model: nn.Module) -> AbstractContextManager[Any]:  # noqa: ARG002
+        raise UsageError(
+            "freeze overwrites the last blocks, so there is no base model to go back to", fix="--method lora"
+        )
+
+    def state(self, model: nn.Module) -> dict[str, Tensor]:
+        return trainable_state(model)
+
+    def load_state(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+        load_trainable(model, state)
+
+    def merge(self, model: nn.Module) -> PreTrainedModel:
+        return model
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        model.save_pretrained(folder)
+
+
+def _named(model: nn.Module, pattern: str) -> list[nn.Parameter]:
+    """The parameters that a pattern names, by each of their names where they are tied."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    found = [parameter for name, parameter in parameters.items() if fnmatchcase(name, pattern)]
+    if not found:
+        raise UsageError(
+            f"no parameter is called {pattern!r}{did_you_mean(pattern, parameters)}",
+            where="method.patterns",
+            more=["the model has " + ", ".join(_samples(list(parameters)))],
+            fix=f"--method.patterns '*{list(parameters)[-1].split('.', 1)[-1]}'",
+        )
+    return found
+
+
+def _samples(names: list[str], most: int = 4) -> list[str]:
+    """A few names from all over the model."""
+    return names[:: max(1, len(names) // most)][:most]

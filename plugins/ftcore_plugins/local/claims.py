@@ -1,0 +1,22 @@
+"""Tells from the text alone, or from a look at the disk, whether `--model TEXT` means a folder or a GGUF file."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+# ./x ../x /x ~/x and . .. ~ themselves; on Windows also .\x, \x and C:\x.
+_PATH = re.compile(r"(\.{1,2}|~[\w.-]*)?[/\\]|\.{1,2}$|~$|[A-Za-z]:[/\\]")
+
+
+def is_gguf_file(text: str) -> bool:
+    """Whether the text names a GGUF file, there or not."""
+    return text.lower().endswith(".gguf") and not Path(text).expanduser().is_dir()
+
+
+def is_folder(text: str) -> bool:
+    """Whether the text is the path of a folder, or can be nothing but a path."""
+    if is_gguf_file(text):
+        return False
+    return bool(_PATH.match(text)) or os.path.isdir(text)
