@@ -104,7 +104,7 @@ class DataSettings(Settings):
 
     columns: dict[str, str] = Field(default_factory=dict)
     """Where a format finds its columns: `{prompt: question, completion: answer}`. A value is a column, a path such as
-    `answers.0.text`, or a template such as `{title}: {body}`."""
+    `answers.0.text`, or a template such as `{title}: {body}` (`{{` and `}}` are braces)."""
 
     weight: Annotated[float, Field(gt=0)] = 1.0
     """How often the source counts: 2 shows every row twice an epoch, 0.5 draws half of the rows."""

@@ -93,10 +93,12 @@ def recognise(manager: PluginManager, entry: DataChoice) -> Recognised:
     if mapped and not usable:
         raise DataError(str(mapped[0]), where=first[0].where, fix=_fix(first))
     offers = [offer for offers in manager.catalogue("format").values() for offer in offers]
-    for offer in sorted(offers, key=lambda offer: -getattr(offer.spec, "priority", 0)):
-        reason = usable and offer.spec.factory.load()().recognises(usable[0])
-        if reason:
-            return _recognised(offer, reason)
+    offers.sort(key=lambda offer: -getattr(offer.spec, "priority", 0))
+    for row in usable:  # the first row may be an odd one, with a null where others have text
+        for offer in offers:
+            reason = offer.spec.factory.load()().recognises(row)
+            if reason:
+                return _recognised(offer, reason)
     if not first:
         raise DataError("no row could be read", where=label(entry), more=_reasons(entry))
     raise DataError(
