@@ -11,7 +11,7 @@ import click
 
 from ftcore.cli.listing import table
 from ftcore.cli.options import HELP, Axis, ComponentCommand, flags_of
-from ftcore.cli.run import CONTEXT
+from ftcore.cli.run import CONTEXT, must_be_read
 from ftcore.run.check import check
 from ftcore.run.plan import Plan
 from ftcore.run.resolve import resolve
@@ -24,7 +24,7 @@ def data() -> None:
 
 def _preview(
     ctx: click.Context,
-    run_file: str | None,  # noqa: ARG001
+    run_file: str | None,
     rows: int,
     tokens: bool,
     as_json: bool,
@@ -36,6 +36,7 @@ def _preview(
     """
     command = ctx.command
     assert isinstance(command, ComponentCommand)
+    must_be_read(command, run_file)
     plan = check(resolve(command.manager, command.run_file, flags_of(ctx, given)), command.manager)
     from ftcore.run.load import load_tokenizer
     from ftcore.run.prepare import prepare

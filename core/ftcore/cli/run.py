@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ftcore.cli.options import HELP, Axis, ComponentCommand, flags_of
+from ftcore.errors import UsageError
 from ftcore.run.check import check
 from ftcore.run.plan import Plan
 from ftcore.run.resolve import resolve
@@ -30,6 +31,7 @@ def _component_command(name: str, function: Any, extra: list[click.Parameter]) -
 def _planned(ctx: click.Context, given: dict[str, Any]) -> Plan:
     command = ctx.command
     assert isinstance(command, ComponentCommand)
+    must_be_read(command, ctx.params.get("run_file"))
     flags = flags_of(ctx, given)
     if given.get("out"):
         flags["out"] = given["out"]
@@ -65,6 +67,17 @@ def _plan(ctx: click.Context, run_file: str | None, as_json: bool, **given: Any)
     click.echo(f", computed in {plan.precision.autocast or plan.precision.weights}")
     for finding in plan.findings:
         click.echo(f"# {finding.level}: {finding.message}" + (f"  try: {finding.fix}" if finding.fix else ""))
+
+
+def must_be_read(command: ComponentCommand, named: str | None) -> None:
+    """Refuse a word that click takes for a run file and the first pass did not: it would silently be ignored."""
+    if named is None or (command.run_file.path is not None and str(command.run_file.path) == named):
+        return
+    kinds = [kind for kind in HELP if named in command.manager.catalogue(kind)]
+    raise UsageError(
+        f"{named!r} is no run file, whose name ends in .yaml",
+        fix=f"ftcore {command.name} --{kinds[0]} {named}" if kinds else f"ftcore {command.name} --data {named}",
+    )
 
 
 def _finish(folder: Path, report: Any, as_json: bool) -> None:

@@ -14,7 +14,7 @@ def training_arguments(session: Session) -> dict[str, Any]:
     micro = plan.train.micro_batch_size or plan.train.batch_size
     integrations = [choice.spec.integration for choice in plan.reporters if choice.spec.integration]
     return {
-        "output_dir": str(session.folder / ".work"),
+        "output_dir": str(session.folder),
         "num_train_epochs": plan.train.epochs,
         "max_steps": plan.train.steps or -1,
         "per_device_train_batch_size": micro,

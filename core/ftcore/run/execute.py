@@ -7,7 +7,7 @@ import datetime
 import shutil
 from pathlib import Path
 
-from ftcore.errors import DataError, FtcoreError, ModelError, UsageError
+from ftcore.errors import DataError, FtcoreError, Interrupted, ModelError, UsageError
 from ftcore.events import RunFailed
 from ftcore.manager import PluginManager
 from ftcore.run import checkpoint as checkpoints
@@ -20,12 +20,13 @@ from ftcore.run.runfile import read_run_file
 
 
 def execute(plan: Plan, manager: PluginManager) -> tuple[Path, object]:
-    """Run a checked plan in a folder of its own. A run that never took a step leaves no folder behind."""
+    """Run a checked plan in a folder of its own. A run from which nothing can go on leaves no folder behind."""
     folder = create(plan)
     try:
         return folder, _run(plan, manager, folder)
-    except BaseException:
-        if not any((folder / name).exists() for name in ("checkpoints", "metrics.jsonl")):
+    except BaseException as error:
+        resumable = "lock.json" if isinstance(error, Interrupted) else "checkpoints"
+        if not (folder / resumable).exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
@@ -67,7 +68,6 @@ def _run(plan: Plan, manager: PluginManager, folder: Path, checkpoint: Path | No
         raise
     finally:
         (folder / "rows.arrow").unlink(missing_ok=True)
-        shutil.rmtree(folder / ".work", ignore_errors=True)
         shutil.rmtree(folder / ".tmp-model", ignore_errors=True)
 
 

@@ -114,12 +114,17 @@ def _answers(session: Session, rows: Sequence[list[int]], stops: list[int]) -> l
                 generation_config=_greedy(new_tokens, stops, padding),
                 stopping_criteria=StoppingCriteriaList([watch]),
             )
-            texts = session.tokenizer.batch_decode(ids_BT[:, len(rows[batch[0]]) :], skip_special_tokens=True)
-            for index, text in zip(batch, texts, strict=True):
-                outputs[index] = text
+            written = ids_BT[:, len(rows[batch[0]]) :].tolist()
+            for index, ids in zip(batch, written, strict=True):
+                outputs[index] = _text(ids, stops, session.tokenizer)
             done += len(batch)
             session.emit(PhaseAdvanced(done))
     return outputs
+
+
+def _text(ids: list[int], stops: list[int], tokenizer: PreTrainedTokenizerBase) -> str:
+    end = next((place for place, token in enumerate(ids) if token in stops), len(ids))
+    return str(tokenizer.decode(ids[:end], skip_special_tokens=True))
 
 
 def _left_padded(rows: Sequence[list[int]], padding: int, device: Any) -> dict[str, Tensor]:

@@ -15,19 +15,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from ftcore.manager import Offer, PluginManager
 from ftcore.protocols import TuningMethod
+from ftcore.specs import MethodSpec
+from ftcore.testing.probes import gradients, logits, plain_logits, snapshot, train
 from ftcore.testing.tiny import save_tiny
 
 
@@ -50,9 +51,16 @@ class MethodContract:
         return _manager(cls.plugin_files).find("method", cls.method)
 
     @classmethod
-    def build(cls) -> TuningMethod:
+    def spec(cls) -> MethodSpec:
         spec = cls.offer().spec
-        return spec.factory.load()(spec.config.load()(**cls.settings)) if spec.config else spec.factory.load()()
+        assert isinstance(spec, MethodSpec)
+        return spec
+
+    @classmethod
+    def build(cls) -> TuningMethod:
+        spec = cls.spec()
+        factory: Callable[..., TuningMethod] = spec.factory.load()
+        return factory(spec.config.load()(**cls.settings)) if spec.config else factory()
 
     @pytest.fixture(autouse=True, scope="class")
     def _one_thread(self) -> Iterator[None]:
@@ -67,22 +75,22 @@ class MethodContract:
         """A tiny model as a user would have it on disk."""
         return save_tiny(tmp_path_factory.mktemp("base"), self.architecture, tied=self.tied)
 
-    def load_base(self, base_folder: Path) -> nn.Module:
+    def load_base(self, base_folder: Path) -> Any:
         """The base model, loaded as the method insists."""
         return AutoModelForCausalLM.from_pretrained(base_folder, dtype=torch.float32, **self.build().load_options())
 
-    def attached(self, base_folder: Path) -> nn.Module:
+    def attached(self, base_folder: Path) -> Any:
         torch.manual_seed(0)
         return self.build().attach(self.load_base(base_folder))
 
-    def trained(self, base_folder: Path) -> nn.Module:
+    def trained(self, base_folder: Path) -> Any:
         model = self.attached(base_folder)
         train(model, steps=3)
         return model
 
-    def reload(self, base_folder: Path, artifact_folder: Path) -> nn.Module:
+    def reload(self, base_folder: Path, artifact_folder: Path) -> Any:
         """The artifact as the rest of the ecosystem loads it, without ftcore. Override for another format."""
-        if self.offer().spec.artifact == "model":
+        if self.spec().artifact == "model":
             return AutoModelForCausalLM.from_pretrained(artifact_folder, dtype=torch.float32)
         from peft import PeftModel
 
@@ -102,7 +110,7 @@ class MethodContract:
         assert done.returncode == 0, f"the front of {self.method} imports {done.stderr.strip()}"
 
     def test_settings_survive_json_and_refuse_what_they_do_not_know(self) -> None:
-        if not (ref := self.offer().spec.config):
+        if not (ref := self.spec().config):
             assert not self.settings, f"{self.method} has no settings"
             return
         model = ref.load()
@@ -116,7 +124,7 @@ class MethodContract:
     def test_the_declared_facts_are_consistent(self) -> None:
         from ftcore.config import TrainSettings
 
-        spec, method = self.offer().spec, self.build()
+        spec, method = self.spec(), self.build()
         assert isinstance(method, TuningMethod)
         assert spec.summary
         assert "\n" not in spec.summary
@@ -133,7 +141,7 @@ class MethodContract:
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         assert trainable
         assert all(parameter.dtype == torch.float32 for parameter in trainable), "what trains is held in float32"
-        if not self.offer().spec.trains_base:
+        if not self.spec().trains_base:
             assert not any(id(parameter) in own for parameter in trainable)
 
     def test_steps_change_everything_that_trains_and_nothing_else(self, base_folder: Path) -> None:
@@ -180,7 +188,7 @@ class MethodContract:
     # Switching off ----------------------------------------------------------------------------------------------------
 
     def test_switched_off_it_answers_as_the_base(self, base_folder: Path) -> None:
-        if not self.offer().spec.switchable:
+        if not self.spec().switchable:
             return
         method, model = self.build(), self.trained(base_folder)
         expected = plain_logits(self.load_base(base_folder))
@@ -229,7 +237,7 @@ class MethodContract:
         folder = tmp_path / "artifact"
         method.save(model, folder)
         assert {path.suffix for path in folder.rglob("*")} == {".safetensors", ".json"}
-        if self.offer().spec.artifact == "adapter":
+        if self.spec().artifact == "adapter":
             _is_saved_state(folder / "adapter_model.safetensors", method.state(model))
         torch.testing.assert_close(plain_logits(self.reload(base_folder, folder)), logits(model), rtol=0, atol=1e-5)
 
@@ -241,7 +249,7 @@ class MethodContract:
             assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
 
     def test_merged_it_is_a_plain_model_with_the_same_answers(self, base_folder: Path, tmp_path: Path) -> None:
-        if not self.offer().spec.mergeable:
+        if not self.spec().mergeable:
             return
         method, model = self.build(), self.trained(base_folder)
         expected = logits(model)
@@ -256,71 +264,7 @@ class MethodContract:
         torch.testing.assert_close(logits(again), logits(merged), rtol=0, atol=1e-6)
 
 
-# Small tools, useful in a plugin's own tests too ----------------------------------------------------------------------
-
-
-def batch() -> dict[str, Tensor]:
-    """Two rows of 24 tokens, always the same, as model inputs with labels."""
-    generator = torch.Generator().manual_seed(7)
-    ids = torch.randint(3, 250, (2, 24), generator=generator)
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.clone()}
-
-
-def train(model: nn.Module, steps: int = 1, learning_rate: float = 1e-2) -> None:
-    """Some AdamW steps on `batch()`, without weight decay: it would move what has no gradient."""
-    model.train()
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0)
-    for _ in range(steps):
-        model(**batch()).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-
-def gradients(model: nn.Module) -> dict[str, Tensor]:
-    """The gradient of every parameter that gets one on `batch()`. Leaves none behind."""
-    model.train()
-    model.zero_grad()
-    model(**batch()).loss.backward()
-    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-    model.zero_grad()
-    return found
-
-
-def logits(model: nn.Module) -> Tensor:
-    """What the model answers on `batch()` in evaluation: (rows, tokens, vocabulary)."""
-    with evaluating(model), torch.no_grad():
-        inputs = batch()
-        del inputs["labels"]
-        return model(**inputs).logits.float().clone()
-
-
-def plain_logits(model: nn.Module) -> Tensor:
-    """The same of a model that no method has prepared, in training mode: nothing is dropped, and in evaluation
-    bitsandbytes rounds the scales of 4-bit weights on some processors."""
-    with torch.no_grad():
-        inputs = batch()
-        del inputs["labels"]
-        return model.train()(**inputs).logits.float().clone()
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Inside, the model is in evaluation mode; afterwards it is in the mode that it was in."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
-
-
-def snapshot(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of all parameters and buffers."""
-    return {name: tensor.detach().clone() for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
-
-
-def _trainable_names(model: nn.Module) -> set[str]:
+def _trainable_names(model: Any) -> set[str]:
     return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
