@@ -3,7 +3,7 @@
 They look only at parameters and module lists, never at an architecture's name. Nothing else imports this module, so
 that torch is loaded only where a method asks for it.
 
-A whole method that trains the biases:
+A method that trains the biases needs no more than this, and the spec's `switchable=False`:
 
     class Bias:
         def load_options(self): return {}
@@ -12,6 +12,7 @@ A whole method that trains the biases:
             for name, parameter in model.named_parameters():
                 parameter.requires_grad_(name.endswith(".bias"))
             return model
+        def disabled(self, model): raise NotImplementedError
         def state(self, model): return trainable_state(model)
         def load_state(self, model, state): load_trainable(model, state)
         def merge(self, model): return model

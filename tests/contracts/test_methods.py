@@ -2,6 +2,8 @@
 
 # ruff: noqa: RUF012 - settings are read, never changed
 
+from pathlib import Path
+
 from ftcore.testing.methods import MethodContract
 
 
@@ -108,3 +110,9 @@ class TestQloraWithUntiedHead(MethodContract):
     method = "qlora"
     settings = {"modules_to_save": ["lm_head"]}
     tied = False
+
+
+class TestAMethodInAFile(MethodContract):
+    method = "bias"
+    plugin_files = (str(Path(__file__).with_name("bias.py")),)
+    architecture = "gpt2"

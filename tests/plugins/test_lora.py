@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from ftcore.errors import UsageError
-from ftcore.testing.methods import gradients, logits, train
+from ftcore.testing.probes import gradients, logits, train
 from ftcore.testing.tiny import ARCHITECTURES, tiny_model
 from ftcore_plugins.lora.config import LoraConfig
 from ftcore_plugins.lora.method import Lora
@@ -59,6 +59,17 @@ def test_what_is_started_from_is_the_strongest_part_of_the_weight():
     assert (weight - 2 * b @ a).norm() < 1.02 * rest
     a, b = factors(weight, 4, 2.0, "olora")
     torch.testing.assert_close(b.T @ b, torch.eye(4))
+
+
+def test_what_is_subtracted_never_trains():
+    """PEFT makes the parameters of every active adapter trainable again whenever adapters are switched on."""
+    _, plain = attach(rank=4)
+    _, model = attach(rank=4, init="pissa")
+    trained = {name for name, parameter in plain.named_parameters() if parameter.requires_grad}
+    for _ in range(2):
+        assert {name for name, parameter in model.named_parameters() if parameter.requires_grad} == trained
+        with model.disable_adapter():
+            pass
 
 
 def test_a_rank_above_the_width_of_a_layer_starts_too():

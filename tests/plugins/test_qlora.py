@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from ftcore.errors import ModelError
 from ftcore.parameters import count
-from ftcore.testing.methods import gradients, logits, train
+from ftcore.testing.probes import gradients, logits, train
 from ftcore.testing.tiny import save_tiny, tiny_model
 from ftcore_plugins.qlora.config import QloraConfig
 from ftcore_plugins.qlora.method import Qlora, keep_trainable

@@ -7,7 +7,6 @@ strict load, a start from the weights that can be switched off, and a merge that
 from __future__ import annotations
 
 import copy
-import logging
 import math
 import re
 import warnings
@@ -27,9 +26,6 @@ from ftcore.parameters import check_same, copy_into
 from ftcore_plugins.lora.config import LoraConfig
 from ftcore_plugins.lora.starts import START, TRAINED, join, part, start_from_weights
 from ftcore_plugins.lora.whole import hold_in_full_precision
-
-# PEFT imports bitsandbytes, which reports a missing kernel for inference in four bits, whatever the method.
-logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 class Lora:

@@ -42,8 +42,8 @@ def start_from_weights(model: PeftModel, init: str) -> None:
         a, b = factors(weight, layer.r[TRAINED], layer.scaling[TRAINED], init)
         _fill(layer.lora_A[TRAINED].weight, layer.lora_B[TRAINED].weight, a, b)
         _fill(layer.lora_A[START].weight, layer.lora_B[START].weight, a, -b)
-        pass
-        pass
+        _make_constant(layer.lora_A[START])
+        _make_constant(layer.lora_B[START])
 
 
 def factors(weight: Tensor, rank: int, scale: float, init: str) -> tuple[Tensor, Tensor]:
