@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,13 +78,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     save_tiny(folder)
     return folder
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _few_threads() -> Iterator[None]:
-    """Tiny models are slower on several threads than on one."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    yield
 
 
 def write_rows(path: Path, rows: Sequence[Any]) -> Path:

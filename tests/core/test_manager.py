@@ -102,7 +102,7 @@ def test_a_name_offered_twice_is_an_error_only_when_it_is_chosen_bare(install):
     install("two", FINE.format(name="twin"))
     manager = PluginManager.discover()
     assert manager.find("method", "two/twin").plugin.distribution == "two"
-    with pytest.raises(PluginError, match="2 plugins offer the tuning method 'twin'") as error:
+    with pytest.raises(PluginError, match=r"2 plugins offer the tuning method 'twin'") as error:
         manager.find("method", "twin")
     assert set(error.value.more) == {"one/twin", "two/twin"}
 
@@ -183,5 +183,5 @@ def test_the_backend_is_chosen_by_the_plugin_installed_last(install):
 
 def test_a_reference_loads_what_it_names_and_says_how_it_is_written():
     assert Ref("json:loads").load()("[1]") == [1]
-    with pytest.raises(ValueError, match="package.module:Name"):
+    with pytest.raises(ValueError, match=r"package\.module:Name"):
         Ref("json.loads")

@@ -24,7 +24,7 @@ def test_every_key_knows_its_place():
 
 
 def test_a_key_that_stands_twice_is_refused_with_both_places():
-    with pytest.raises(UsageError, match="stands twice; it was first given at run.yaml:1:1") as error:
+    with pytest.raises(UsageError, match=r"stands twice; it was first given at run\.yaml:1:1") as error:
         parse_run_file("model: a\nmodel: b\n", PATH)
     assert error.value.where == "run.yaml:2:1"
 

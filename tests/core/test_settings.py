@@ -41,7 +41,7 @@ def test_a_strange_key_lists_what_there_is():
 
 
 def test_a_wrong_type_shows_value_and_place():
-    with pytest.raises(UsageError, match="method.rank: input should be a valid integer") as error:
+    with pytest.raises(UsageError, match=r"method\.rank: input should be a valid integer") as error:
         validate(Sample, {"rank": "wide"}, "method", lambda key: f"run.yaml:3:9 ({key})")
     assert error.value.where == "run.yaml:3:9 (method.rank)"
     assert error.value.value == "'wide'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftcore.run.tokens import IGNORED, ensure_template, encode, render_prompt
+from ftcore.run.tokens import IGNORED, encode, ensure_template, render_prompt
 from ftcore.testing.tiny import tiny_tokenizer
 from ftcore.types import ChatExample, TextExample, Turn
 

@@ -35,8 +35,8 @@ def test_tensorboard_gets_the_curves_in_the_run_folder(ftcore: Terminal, tiny: P
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     result = ftcore(
-        "run", "--model", tiny, "--data", rows, "--train.steps", 2, "--evaluators", "none", "--reporters", "tensorboard",
-        "--out", "run",
+        "run", "--model", tiny, "--data", rows, "--train.steps", 2, "--evaluators", "none", "--out", "run",
+        "--reporters", "tensorboard",
     )  # fmt: skip
     assert result.code == 0, result.err
     [events] = Path("run").rglob("events.out.tfevents.*")

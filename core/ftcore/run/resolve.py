@@ -51,7 +51,8 @@ def merge(run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
             if key not in AXES:
                 merged[key] = value
         elif section in LISTS:
-            merged.setdefault(f"{section}.*", {})[setting] = value
+            shared: Any = merged.setdefault(f"{section}.*", {})
+            shared[setting] = value
         elif section in AXES:
             for entry in merged.setdefault(section, [{}]):
                 entry[setting] = value
