@@ -1,0 +1,299 @@
+"""Writes the parts of the reference that can be read off the code, so that nobody copies a default by hand.
+
+A page keeps such a part between `<!-- generated: NAME -->` and `<!-- end of generated -->`; the rest of the page is
+prose and is left alone. `python docs/generate.py` writes, `python docs/generate.py --check` only compares.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import textwrap
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+import click
+
+from ftcore import config, errors, protocols
+from ftcore.cli.main import COMMANDS, cli
+from ftcore.cli.options import Axis, ComponentCommand
+from ftcore.manager import PluginManager, hook_functions
+from ftcore.specs import KINDS, Ref, Spec
+
+DOCS = Path(__file__).parent
+BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
+
+
+@cache
+def built_in() -> PluginManager:
+    """Only what comes with ftcore, whatever is installed beside it."""
+    manager = PluginManager()
+    manager.load_built_in()
+    return manager
+
+
+def offered(kind: str) -> dict[str, Any]:
+    """The records of a kind by name."""
+    return {name: offers[0].spec for name, offers in built_in().catalogue(kind).items()}
+
+
+# Pieces of Markdown ---------------------------------------------------------------------------------------------------
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(header)} |"
+    yield "|" + "---|" * len(header)
+    for row in rows:
+        yield f"| {' | '.join(' '.join(cell.split()) for cell in row)} |"
+    yield ""
+
+
+def python(code: str) -> Iterator[str]:
+    yield from ("```python", code.rstrip(), "```", "")
+
+
+def source(thing: Any) -> Iterator[str]:
+    """A class as it stands in the code, without its decorators."""
+    code = inspect.getsource(thing)
+    yield from python(code[code.index("class ") :])
+
+
+def shown(value: Any) -> str:
+    """A value as one would type it."""
+    if value is None or value in ([], {}, ()):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"`{key}` {number:g}" for key, number in value.items())
+    return f"`{', '.join(map(str, value)) if isinstance(value, (list, tuple)) else value}`"
+
+
+def values_of(annotation: Any) -> str:
+    """What may be typed for a setting, in words."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    words = {bool: "yes or no", int: "integer", float: "number", str: "text", list: "list", dict: "key=value"}
+    found = []
+    for part in parts:
+        if get_origin(part) is Literal:
+            found += [f"`{choice}`" for choice in get_args(part)]
+        elif part is not type(None):
+            found.append(words[get_origin(part) or part])
+    return " or ".join(found)
+
+
+def settings_table(prefix: str, model: Any) -> Iterator[str]:
+    if model is None or not model.model_fields:
+        yield from ("It has no settings.", "")
+        return
+    rows = (
+        (
+            f"`{prefix}.{name}`",
+            values_of(field.annotation),
+            "required" if field.is_required() else shown(field.get_default(call_default_factory=True)),
+            field.description or "",
+        )
+        for name, field in model.model_fields.items()
+    )
+    yield from table(("setting", "value", "default", "what it does"), rows)
+
+
+# The parts ------------------------------------------------------------------------------------------------------------
+
+
+def hooks() -> Iterator[str]:
+    kinds = {kind.hook: kind for kind in KINDS.values()}
+    for name, function in hook_functions().items():
+        yield from (f"### {name}", "")
+        yield from python(f"def {name}{signature(function)}: ...")
+        words, example = split_example(inspect.getdoc(function) or "")
+        yield from (words, "")
+        yield from python(example)
+        if name in kinds:
+            yield from (f"The record `{kinds[name].record.__name__}`:", "")
+            yield from source(kinds[name].record)
+            built = re.search(r"builds an? `(\w+)`", words)
+            assert built, f"{name} does not say what its factory builds"
+            yield from (f"What its factory builds, a `{built[1]}`:", "")
+            yield from source(getattr(protocols, built[1]))
+
+
+def signature(function: Callable[..., Any]) -> str:
+    return str(inspect.signature(function)).replace("'", "")
+
+
+def split_example(doc: str) -> tuple[str, str]:
+    words, at, example = doc.partition("@hookimpl")
+    indent = len(words) - len(words.rstrip(" "))
+    return words.strip(), textwrap.dedent(" " * indent + at + example)
+
+
+def shared_fields() -> Iterator[str]:
+    yield from source(Spec)
+
+
+FACTS = {
+    "artifact": "what it leaves",
+    "needs": "what it needs of the backend",
+    "trains_base": "changes the base weights",
+    "mergeable": "can be merged",
+    "switchable": "can be switched off, to be its own reference model",
+    "defaults": "defaults for `train`",
+}
+
+
+def methods() -> Iterator[str]:
+    for name, spec in offered("method").items():
+        yield from component("method", name, spec, "##")
+
+
+def component(kind: str, name: str, spec: Any, level: str) -> Iterator[str]:
+    yield from (f"{level} {name}", "", f"{capital(spec.summary)}.", "")
+    if kind == "method":
+        yield from table(("fact", "value"), ((words, shown(getattr(spec, fact))) for fact, words in FACTS.items()))
+    yield from settings_table(kind, spec.config.load() if spec.config else None)
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def sections() -> Iterator[str]:
+    for name, model in config.SECTIONS.items():
+        yield from (f"## {name}", "", inspect.getdoc(model) or "", "")
+        yield from settings_table(name, model)
+
+
+def data_entry() -> Iterator[str]:
+    yield from settings_table("data", config.DataSettings)
+
+
+def other_components() -> Iterator[str]:
+    for kind in KINDS:
+        if kind not in ("method", "format"):
+            yield from (f"## {capital(KINDS[kind].plural)}", "")
+            for name, spec in offered(kind).items():
+                yield from component(kind, name, spec, "###")
+
+
+def formats() -> Iterator[str]:
+    found = offered("format").items()
+    rows = ((f"`{name}`", spec.summary, spec.example, str(spec.priority)) for name, spec in found)
+    yield from table(("format", "what it takes", "kind of example", "priority"), rows)
+    for name, spec in found:
+        yield from (f"**`{name}`.** {inspect.getdoc(spec.factory.load())}", "")
+
+
+def roles() -> Iterator[str]:
+    from ftcore_plugins.formats.turns import ROLES
+
+    names = sorted(set(ROLES.values()), key=list(ROLES.values()).index)
+    rows = ((role, ", ".join(f"`{word}`" for word, meant in ROLES.items() if meant == role)) for role in names)
+    yield from table(("role", "what files may call it"), rows)
+
+
+def demo_size() -> Iterator[str]:
+    fields = offered("data")["demo"].config.load().model_fields
+    yield f"{fields['rows'].default} orders train, {fields['heldout'].default} judge."
+
+
+def exit_codes() -> Iterator[str]:
+    tree = (errors.__doc__ or "").split("\n\n")[1]
+    rows = []
+    for line in textwrap.dedent(tree).splitlines():
+        found = re.fullmatch(r"[├└─ ]*(\w+)\s+(\d+)\s+(.*)", line)
+        assert found, line
+        rows.append((found[2], f"`{found[1]}`", capital(found[3])))
+    yield from table(("exit code", "error", "what is at fault"), [("0", "–", "Nothing: the work is done"), *rows])
+
+
+def commands() -> Iterator[str]:
+    for name, (reference, _) in COMMANDS.items():
+        command = Ref(reference).load()
+        parts = command.commands.items() if isinstance(command, click.Group) else [("", command)]
+        for part, inner in parts:
+            yield from command_part(f"{name} {part}".strip(), inner)
+
+
+def command_part(name: str, command: click.Command) -> Iterator[str]:
+    arguments = [f" {p.metavar or p.human_readable_name}" for p in command.params if isinstance(p, click.Argument)]
+    yield from (f"## {name}", "", f"    ftcore {name}{''.join(arguments)} [OPTIONS]", "")
+    yield from (inspect.cleandoc(command.help or ""), "")
+    if isinstance(command, ComponentCommand):
+        yield from ("Takes the [choosing options](#choosing-what-to-run) and every setting as an option.", "")
+    rows = [*option_rows(command)]
+    if rows:
+        yield from table(("option", "what it does"), rows)
+
+
+def option_rows(command: click.Command, axes: bool = False) -> Iterator[tuple[str, str]]:
+    context = click.Context(command, info_name="ftcore", show_default=False)
+    for option in command.params:
+        if isinstance(option, click.Option) and isinstance(option, Axis) == axes:
+            found = option.get_help_record(context)
+            assert found, option
+            yield f"`{found[0]}`", found[1]
+
+
+def choosing_options() -> Iterator[str]:
+    yield from table(("option", "what it chooses"), option_rows(Ref(COMMANDS["run"][0]).load(), axes=True))
+
+
+def common_options() -> Iterator[str]:
+    yield from table(("option", "what it does"), option_rows(cli))
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    "hooks": hooks,
+    "shared-fields": shared_fields,
+    "methods": methods,
+    "sections": sections,
+    "data-entry": data_entry,
+    "components": other_components,
+    "formats": formats,
+    "roles": roles,
+    "demo-size": demo_size,
+    "exit-codes": exit_codes,
+    "commands": commands,
+    "choosing-options": choosing_options,
+    "common-options": common_options,
+}
+
+
+# Pages ----------------------------------------------------------------------------------------------------------------
+
+
+def filled(text: str) -> str:
+    """A page with its generated parts as they should be."""
+
+    def part(match: re.Match[str]) -> str:
+        body = "\n".join(PARTS[match["name"]]()).strip()
+        return f"{match[1]}\n{body}\n\n{match[3]}"
+
+    return BLOCK.sub(part, text)
+
+
+def stale() -> dict[Path, str]:
+    """Pages that are not as they should be, with what they should be."""
+    pages = {path: path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md"))}
+    full = {path: filled(text) for path, text in pages.items()}
+    return {path: text for path, text in full.items() if text != pages[path]}
+
+
+def run(arguments: Sequence[str]) -> int:
+    pages = stale()
+    for path, text in pages.items():
+        if "--check" in arguments:
+            sys.stderr.write(f"{path} is not current; type: python docs/generate.py\n")
+        else:
+            path.write_text(text, encoding="utf-8")
+            sys.stderr.write(f"wrote {path}\n")
+    return 1 if pages and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))
