@@ -24,7 +24,7 @@ format: .venv/.dev
 	$(BIN)/ruff format .
 
 docs: .venv/.docs
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

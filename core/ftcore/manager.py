@@ -275,14 +275,15 @@ def _check_hooks(module: Any) -> None:
 
 
 def _import_file(path: Path) -> ModuleType:
-    name = f"ftcore_file_{path.stem}"
+    name = path.stem
+    if name in sys.modules and not hasattr(sys.modules[name], "__ftcore_file__"):
+        raise PluginError(f"a module named {name!r} is loaded already; give the file another name")
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # References in the file's records are written "my_method:MyMethod" or with this module's own __name__.
-    sys.modules[name] = module
-    sys.modules.setdefault(path.stem, module)
+    module.__dict__["__ftcore_file__"] = str(path)
+    sys.modules[name] = module  # references in the file's records are written "my_method:MyMethod"
     spec.loader.exec_module(module)
     return module
 

@@ -71,10 +71,11 @@ class ModelLoader(Protocol):
 
 @runtime_checkable
 class TuningMethod(Protocol):
-    """Which parameters train, how they are saved, and how the change is folded back.
+    """Which parameters train, and how they are saved.
 
-    Optional besides: `parameter_groups(model, learning_rate)` returns the optimizer's groups (a list of dictionaries as
-    torch takes them) when one learning rate for all parameters is not what the method wants.
+    A method whose record says `switchable` is a `SwitchableMethod` too, and one that says `mergeable` a
+    `MergeableMethod`. Optional besides: `parameter_groups(model, learning_rate)` returns the optimizer's groups (a list
+    of dictionaries as torch takes them, or None) where one learning rate for all parameters is not what is wanted.
     """
 
     def load_options(self) -> dict[str, Any]:
@@ -85,10 +86,6 @@ class TuningMethod(Protocol):
         """Make the model trainable: afterwards exactly the method's parameters require gradients."""
         ...
 
-    def disabled(self, model: nn.Module) -> AbstractContextManager[Any]:
-        """Inside, the model answers as the base model did. Only asked of methods that are `switchable`."""
-        ...
-
     def state(self, model: nn.Module) -> dict[str, Tensor]:
         """What training changes, by name: the content of a checkpoint."""
         ...
@@ -97,16 +94,30 @@ class TuningMethod(Protocol):
         """Put back what `state` gave. Raises ValueError naming what is missing or of another shape."""
         ...
 
-    def merge(self, model: nn.Module) -> PreTrainedModel:
-        """A plain transformers model with the change folded in, giving the same logits. May consume `model`."""
-        ...
-
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the artifact as the rest of the ecosystem loads it, as safetensors and JSON only.
 
         An `adapter` writes `state(model)` into `adapter_model.safetensors`; a `model` writes what
         `from_pretrained(folder)` reads.
         """
+        ...
+
+
+@runtime_checkable
+class SwitchableMethod(TuningMethod, Protocol):
+    """A method that gives the base model back for a while, so that no second copy is needed as the reference."""
+
+    def disabled(self, model: nn.Module) -> AbstractContextManager[Any]:
+        """Inside, the model answers as the base model did."""
+        ...
+
+
+@runtime_checkable
+class MergeableMethod(TuningMethod, Protocol):
+    """A method whose change can be folded into the base weights."""
+
+    def merge(self, model: nn.Module) -> PreTrainedModel:
+        """A plain transformers model with the change folded in, giving the same logits. May consume `model`."""
         ...
 
 

@@ -56,7 +56,8 @@ def _problem(detail: Any, model: type[Settings], section: str, where: Any) -> Ft
             more=[] if fix else [f"settings here: {', '.join(known) or 'none'}"],
         )
     message = detail["msg"].removeprefix("Value error, ")
-    what = f"{key}: {message[:1].lower()}{message[1:]}" if place != key else message[:1].lower() + message[1:]
+    is_named = place.removeprefix("--") == key
+    what = f"{'' if is_named else f'{key}: '}{message[:1].lower()}{message[1:]}"
     value = None if detail["type"] == "missing" else repr(detail["input"])
     return UsageError(what, where=place, value=value)
 

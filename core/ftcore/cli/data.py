@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from ftcore.cli.run import CONTEXT, must_be_read
 from ftcore.run.check import check
 from ftcore.run.plan import Plan
 from ftcore.run.resolve import resolve
+from ftcore.run.tokens import IGNORED
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,7 +38,7 @@ def _preview(
     """
     command = ctx.command
     assert isinstance(command, ComponentCommand)
-    must_be_read(command, run_file)
+    must_be_read(ctx, run_file)
     plan = check(resolve(command.manager, command.run_file, flags_of(ctx, given)), command.manager)
     from ftcore.run.load import load_tokenizer
     from ftcore.run.prepare import prepare
@@ -61,11 +63,19 @@ def _preview(
 
 
 def _record(tokenizer: Any, row: Any) -> dict[str, Any]:
+    """A row's text, its runs of learned and unlearned text, and its tokens. A character may be several tokens, so runs
+    are decoded whole."""
     pieces = [tokenizer.decode([token]) for token in row["input_ids"]]
+    pairs = list(zip(row["input_ids"], row["labels"], strict=True))
+    runs = [
+        {"learned": learned, "text": tokenizer.decode([token for token, _ in group])}
+        for learned, group in itertools.groupby(pairs, key=lambda pair: pair[1] != IGNORED)
+    ]
     return {
         "text": tokenizer.decode(row["input_ids"]),
+        "runs": runs,
         "tokens": [
-            {"id": token, "text": piece, "learned": label != -100}
+            {"id": token, "text": piece, "learned": label != IGNORED}
             for token, piece, label in zip(row["input_ids"], pieces, row["labels"], strict=True)
         ],
     }
@@ -78,17 +88,12 @@ def _counts(record: dict[str, Any]) -> str:
 
 def _painted(record: dict[str, Any]) -> str:
     """Runs of learned and unlearned tokens, marked twice: by colour, and by brackets for those who see none."""
-    parts: list[tuple[bool, str]] = []
-    for token in record["tokens"]:
-        if parts and parts[-1][0] == token["learned"]:
-            parts[-1] = (token["learned"], parts[-1][1] + token["text"])
-        else:
-            parts.append((token["learned"], token["text"]))
-    styled = [
-        click.style(f"⟦{_visible(text)}⟧", fg="green", bold=True) if learned else click.style(_visible(text), dim=True)
-        for learned, text in parts
-    ]
-    return "".join(styled)
+    return "".join(
+        click.style(f"⟦{_visible(run['text'])}⟧", fg="green", bold=True)
+        if run["learned"]
+        else click.style(_visible(run["text"]), dim=True)
+        for run in record["runs"]
+    )
 
 
 def _visible(text: str) -> str:

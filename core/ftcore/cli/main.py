@@ -114,10 +114,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return result if isinstance(result, int) else 0
     except FtcoreError as error:
         return _show(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
     except click.exceptions.NoSuchOption as error:
         return _show(_no_such_option(error))
     except click.ClickException as error:
-        return _show(UsageError(error.format_message()))
+        ctx = getattr(error, "ctx", None)
+        return _show(UsageError(error.format_message(), fix=f"{ctx.command_path if ctx else 'ftcore'} --help"))
     except (KeyboardInterrupt, click.exceptions.Abort):
         return 130
     except Exception as error:
@@ -127,9 +131,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
     command = error.ctx.command_path if error.ctx else "ftcore"
     known = [name for p in (error.ctx.command.get_params(error.ctx) if error.ctx else ()) for name in p.opts]
-    guess = closest(error.option_name, known)
-    prefix = error.option_name.partition(".")[0]
+    prefix, dot, setting = error.option_name.partition(".")
     siblings = [name for name in known if name.startswith(f"{prefix}.")]
+    # `--epochs` means `--train.epochs`, and a wrong setting of a method is meant for a method.
+    named = [name for name in known if name.rpartition(".")[2] == error.option_name.removeprefix("--")]
+    near = closest(setting, [name.partition(".")[2] for name in siblings]) if dot else None
+    guess = f"{prefix}.{near}" if near else named[0] if named else None if dot else closest(error.option_name, known)
     return UsageError(
         f"there is no option {error.option_name}" + (f" (did you mean {guess}?)" if guess else ""),
         fix=f"{command} … {guess}" if guess else f"{command} --help",

@@ -14,6 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import click
 
 from ftcore.config import SECTIONS, DataSettings
+from ftcore.errors import UsageError
 from ftcore.manager import Offer, PluginManager
 from ftcore.run.resolve import AXES, LISTS, choose, merge
 from ftcore.run.runfile import RunFile, read_run_file
@@ -82,6 +83,8 @@ class ComponentCommand(click.Command):
         self.run_file, self.manager = RunFile(), options.manager()
         if not extra.get("resilient_parsing"):
             path, flags = scan(args)
+            if not any(parameter.name == "run_file" for parameter in self.params):
+                path = None  # `init` writes the file that it names
             self.run_file = read_run_file(Path(path)) if path else RunFile()
             self.manager = manager_for(self.run_file)
             merged = merge(self.run_file, flags)
@@ -109,7 +112,15 @@ def manager_for(run_file: RunFile) -> PluginManager:
     from ftcore.cli.main import options
 
     table = run_file.values.get("plugins") or {}
-    return options.manager(deny=table.get("deny") or (), allow=table.get("allow"))
+    if not isinstance(table, Mapping) or table.keys() - {"allow", "deny"}:
+        raise UsageError(
+            "plugins says which to allow and which to deny",
+            where=run_file.places.get("plugins"),
+            value=table,
+            fix="plugins: {deny: [NAME]}",
+        )
+    names = {key: [value] if isinstance(value, str) else value for key, value in table.items()}
+    return options.manager(deny=names.get("deny") or (), allow=names.get("allow"))
 
 
 def scan(arguments: Sequence[str]) -> tuple[str | None, dict[str, Any]]:
@@ -225,7 +236,7 @@ def _metavar(annotation: Any) -> str:
         elif get_origin(part) is dict:
             words.append("KEY=VALUE")
         else:
-            words.append({int: "INTEGER", float: "NUMBER"}.get(part, "TEXT"))
+            words.append({bool: "true|false", int: "INTEGER", float: "NUMBER"}.get(part, "TEXT"))
     return "|".join(dict.fromkeys(words))
 
 

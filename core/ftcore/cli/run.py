@@ -31,7 +31,7 @@ def _component_command(name: str, function: Any, extra: list[click.Parameter]) -
 def _planned(ctx: click.Context, given: dict[str, Any]) -> Plan:
     command = ctx.command
     assert isinstance(command, ComponentCommand)
-    must_be_read(command, ctx.params.get("run_file"))
+    must_be_read(ctx, ctx.params.get("run_file"))
     flags = flags_of(ctx, given)
     if given.get("out"):
         flags["out"] = given["out"]
@@ -42,7 +42,7 @@ def _run(ctx: click.Context, run_file: str | None, as_json: bool, **given: Any) 
     """Tune a model.
 
     With nothing but `--method qlora` it tunes a small model on a demo set, in minutes on two CPU cores. A RUN.yaml says
-    the same things in a file; options go before it.
+    the same things in a file; where both speak, options win.
     """
     plan = _planned(ctx, given)
     from ftcore.run.execute import execute
@@ -69,14 +69,16 @@ def _plan(ctx: click.Context, run_file: str | None, as_json: bool, **given: Any)
         click.echo(f"# {finding.level}: {finding.message}" + (f"  try: {finding.fix}" if finding.fix else ""))
 
 
-def must_be_read(command: ComponentCommand, named: str | None) -> None:
+def must_be_read(ctx: click.Context, named: str | None) -> None:
     """Refuse a word that click takes for a run file and the first pass did not: it would silently be ignored."""
+    command = ctx.command
+    assert isinstance(command, ComponentCommand)
     if named is None or (command.run_file.path is not None and str(command.run_file.path) == named):
         return
     kinds = [kind for kind in HELP if named in command.manager.catalogue(kind)]
     raise UsageError(
         f"{named!r} is no run file, whose name ends in .yaml",
-        fix=f"ftcore {command.name} --{kinds[0]} {named}" if kinds else f"ftcore {command.name} --data {named}",
+        fix=f"{ctx.command_path} --{kinds[0] if kinds else 'data'} {named}",
     )
 
 

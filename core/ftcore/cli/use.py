@@ -19,7 +19,13 @@ RUN = click.Path(path_type=Path)
 @click.option("--prompt", metavar="TEXT", help="Answer this one message and end.")
 @click.option("--system", metavar="TEXT", help="A system message before the conversation.")
 @click.option("--max-new-tokens", default=256, show_default=True, help="Longest answer in tokens.")
-@click.option("--temperature", default=0.0, show_default=True, help="0 always takes the likeliest token.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="0 always takes the likeliest token.",
+)
 def chat(folder: Path, prompt: str | None, system: str | None, max_new_tokens: int, temperature: float) -> None:
     """Talk to the model of the finished run in the folder RUN. An empty line ends the conversation."""
     from ftcore.cli.main import options
@@ -95,8 +101,7 @@ def report(folder: Path, as_json: bool) -> None:
     from ftcore.events import RunFinished
     from ftcore.run.announce import Announcer
     from ftcore.run.folder import read_json
-    from ftcore.run.resolve import resolve
-    from ftcore.run.runfile import read_run_file
+    from ftcore.run.resolve import resolve_run
 
     if not (folder / "report.json").is_file():
         raise UsageError("there is no finished run here", where=str(folder), fix=f"ftcore resume {folder}")
@@ -104,6 +109,6 @@ def report(folder: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(record, indent=2))
         return
-    plan = resolve(options.manager(), read_run_file(folder / "run.yaml"), {})
+    plan = resolve_run(options.manager(), folder)
     reporters = [choice.build() for choice in plan.reporters if not choice.spec.integration]
     Announcer(options.manager(), reporters).announce(RunFinished(folder, record))

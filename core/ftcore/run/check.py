@@ -71,6 +71,9 @@ def _numbers(plan: Plan) -> Iterator[FtcoreError]:
             f"train.micro_batch_size {micro} does not divide train.batch_size {plan.train.batch_size}",
             fix=f"--train.micro_batch_size {divisor}",
         )
+    for name, value in plan.train:
+        if isinstance(value, float) and not math.isfinite(value):
+            yield UsageError(f"train.{name} is not a finite number", value=value, fix=f"--train.{name} NUMBER")
     if plan.train.learning_rate is None:
         yield PluginError(
             f"the method {plan.method.spec.name!r} declares no learning rate", fix="--train.learning_rate 2e-4"
@@ -100,7 +103,9 @@ def _out(plan: Plan) -> Iterator[FtcoreError]:
             "the folder is not empty, and a run never overwrites what is there", where=str(plan.out), fix=fix
         )
     parent = next(folder for folder in plan.out.absolute().parents if folder.exists())
-    if not os.access(parent, os.W_OK):
+    if not parent.is_dir():
+        yield ResourceError(f"{parent.name} is a file, not a folder", where=str(plan.out), fix="--out runs/mine")
+    elif not os.access(parent, os.W_OK):
         yield ResourceError("no permission to write there", where=str(plan.out), fix="--out runs/mine")
 
 
@@ -129,13 +134,19 @@ def _rows(plan: Plan, manager: PluginManager, findings: list[Finding]) -> Iterat
                     bad.append(row)
             else:
                 good += 1
+        if not good:
+            reasons = [f"{row.where}: {row.reason}" for row in bad[:3]]
+            fix = "--data.format auto" if entry.settings.format != "auto" else "mend the rows, or --data ANOTHER"
+            yield DataError(
+                f"the source holds no usable row of the format {recognised.name!r}",
+                where=label(entry),
+                more=reasons,
+                fix=fix,
+            )
         try:
             refuse_bad_rows(entry, bad, total_bad)
         except DataError as error:
             yield error
-        if not good:
-            reasons = [f"{row.where}: {row.reason}" for row in bad[:3]]
-            yield DataError("the source holds no usable row", where=label(entry), more=reasons)
         if total_bad:
             findings.append(Finding("warning", f"{label(entry)}: {total_bad} bad rows will be dropped"))
 

@@ -6,64 +6,88 @@ There is no pointer to the newest one: the newest is the highest step whose mani
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftcore.errors import ModelError
-from ftcore.run.folder import manifest, read_json, verify, write_json
+from ftcore.run.folder import manifest, read_json, verify_manifest, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 STATE = "state.safetensors"
+SCALER = "scaler.json"
 TRAINER_STATE = "trainer_state.json"  # the name under which transformers' Trainer looks for it
 
 
 def write(trainer: Any, state: Mapping[str, Tensor], folder: Path, keep: int) -> Path:
     """Write the checkpoint of the trainer's current step below `folder`; drop all but the `keep` newest."""
     step = trainer.state.global_step
-    final = folder / f"step-{step:06d}"
-    temporary = folder / f".tmp-step-{step:06d}-{os.getpid()}"
-    shutil.rmtree(temporary, ignore_errors=True)
+    final, temporary = folder / f"step-{step:06d}", folder / f".tmp-step-{step:06d}"
+    for stale in folder.glob(".tmp-step-*"):  # left by a run that was killed
+        shutil.rmtree(stale)
     temporary.mkdir(parents=True)
-    save_tensors(temporary / STATE, state)
-    _write_optimizer(temporary, trainer.optimizer.state_dict())
-    write_json(temporary / "scheduler.json", trainer.lr_scheduler.state_dict())
-    write_json(temporary / "rng.json", rng_state())
-    trainer.state.save_to_json(str(temporary / TRAINER_STATE))
-    _sync(temporary)
-    write_json(temporary / "MANIFEST.json", {"step": step, "files": manifest(temporary)})
-    _sync(temporary)
+    try:
+        _fill(temporary, trainer, state)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
     _sync_folder(folder)
-    for old in sorted(folder.glob("step-*"))[:-keep]:
+    for old in _steps(folder)[:-keep]:
         shutil.rmtree(old)
     return final
 
 
-def newest(run: Path) -> Path | None:
+def _fill(folder: Path, trainer: Any, state: Mapping[str, Tensor]) -> None:
+    save_tensors(folder / STATE, state)
+    _write_optimizer(folder, trainer.optimizer.state_dict())
+    write_json(folder / "scheduler.json", trainer.lr_scheduler.state_dict())
+    write_json(folder / "rng.json", rng_state())
+    if (scaler := trainer.accelerator.scaler) is not None:  # of fp16, a few numbers
+        write_json(folder / SCALER, scaler.state_dict())
+    trainer.state.save_to_json(str(folder / TRAINER_STATE))
+    _sync(folder)
+    write_json(folder / "MANIFEST.json", {"step": trainer.state.global_step, "files": manifest(folder)})
+    _sync(folder)
+
+
+def newest(run: Path, warn: Callable[[str], object] = lambda _: None) -> Path | None:
     """The highest step that verifies, or None when there is no checkpoint.
 
-    Raises ModelError when there are checkpoints but all are damaged.
+    Damaged ones above it are put aside under another name, so that they are neither counted nor met again; `warn` is
+    told of each. Raises ModelError when there are checkpoints but all are damaged.
     """
-    problems = []
-    for folder in sorted((run / "checkpoints").glob("step-*"), reverse=True):
-        try:
-            wrong = verify(folder, read_json(folder / "MANIFEST.json")["files"])
-        except ModelError as error:
-            wrong = [error.what]
-        if not wrong:
-            return folder
-        problems.append(f"{folder.name}: {wrong[0]}")
-    if problems:
-        raise ModelError("no checkpoint of this run is intact", where=str(run), more=problems)
+    damaged: dict[Path, str] = {}
+    for folder in reversed(_steps(run / "checkpoints")):
+        wrong = verify_manifest(folder)
+        if wrong:
+            damaged[folder] = wrong[0]
+            continue
+        for other, reason in damaged.items():
+            aside = other.with_name(f"damaged-{other.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            other.rename(aside)
+            warn(f"the checkpoint {other.name} is damaged ({reason}); going on from {folder.name}")
+        return folder
+    if damaged:
+        raise ModelError(
+            "no checkpoint of this run is intact",
+            where=str(run),
+            more=[f"{folder.name}: {reason}" for folder, reason in damaged.items()],
+            fix=f"start anew: ftcore run {run / 'run.yaml'} --out {run}-2",
+        )
     return None
+
+
+def _steps(folder: Path) -> list[Path]:
+    """The checkpoints below a folder, oldest first. By number: step-1000000 comes after step-999999."""
+    return sorted(folder.glob("step-*"), key=lambda path: int(path.name.partition("-")[2]))
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -151,9 +175,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def describe(folder: Path) -> str:
-    """One line about a checkpoint for people."""
-    step = json.loads((folder / "MANIFEST.json").read_text())["step"]
-    return f"step {step} ({folder})"

@@ -13,10 +13,11 @@ from ftcore.manager import PluginManager
 from ftcore.run import checkpoint as checkpoints
 from ftcore.run.announce import Announcer
 from ftcore.run.check import check
-from ftcore.run.folder import create, read_json
+from ftcore.run.folder import create, read_json, writable
 from ftcore.run.plan import Plan
-from ftcore.run.resolve import resolve
-from ftcore.run.runfile import read_run_file
+from ftcore.run.resolve import resolve_run
+from ftcore.run.signals import at_once
+from ftcore.types import Finding
 
 
 def execute(plan: Plan, manager: PluginManager) -> tuple[Path, object]:
@@ -39,8 +40,10 @@ def resume(folder: Path, manager: PluginManager) -> tuple[Path, object]:
         raise UsageError(
             "the run is finished; there is nothing to resume", where=str(folder), fix=f"ftcore chat {folder}"
         )
-    plan = check(dataclasses.replace(resolve(manager, read_run_file(folder / "run.yaml"), {}), out=None), manager)
-    return folder, _run(plan, manager, folder, checkpoints.newest(folder))
+    plan = check(dataclasses.replace(resolve_run(manager, folder), out=None), manager)
+    findings = list(plan.findings)
+    checkpoint = checkpoints.newest(folder, lambda text: findings.append(Finding("warning", text)))
+    return folder, _run(dataclasses.replace(plan, findings=tuple(findings)), manager, folder, checkpoint)
 
 
 def _run(plan: Plan, manager: PluginManager, folder: Path, checkpoint: Path | None = None) -> object:
@@ -49,20 +52,21 @@ def _run(plan: Plan, manager: PluginManager, folder: Path, checkpoint: Path | No
     started = datetime.datetime.now(datetime.UTC)
     announcer = Announcer(manager, [choice.build() for choice in plan.reporters if not choice.spec.integration])
     try:
-        loaded = load(plan, manager, folder, announcer)
-        from ftcore.run.build import build
-        from ftcore.run.report import lock, report, write_inputs
-        from ftcore.run.train import load_results, train
+        with at_once(folder), writable(folder):
+            loaded = load(plan, manager, folder, announcer)
+            from ftcore.run.build import build
+            from ftcore.run.report import lock, report, write_inputs
+            from ftcore.run.train import load_results, train
 
-        before = None
-        if (folder / "lock.json").is_file():
-            _same(read_json(folder / "lock.json"), lock(loaded), folder)
-            if (folder / "before.json").is_file():
-                before = load_results(read_json(folder / "before.json"))
-        else:
-            write_inputs(loaded)
-        outcome = train(build(loaded), checkpoint, before)
-        return report(outcome, started)
+            before = None
+            if (folder / "lock.json").is_file():
+                _same(read_json(folder / "lock.json"), lock(loaded), folder)
+                if (folder / "before.json").is_file():
+                    before = load_results(read_json(folder / "before.json"))
+            else:
+                write_inputs(loaded)
+            outcome = train(build(loaded), checkpoint, before)
+            return report(outcome, started)
     except BaseException as error:
         announcer.announce(RunFailed(folder, error))
         raise
@@ -75,7 +79,7 @@ def _same(old: dict[str, object], new: dict[str, object], folder: Path) -> None:
     """Raise where going on would silently mix two runs."""
     errors: dict[str, type[FtcoreError]] = {"data": DataError, "model": ModelError, "template": ModelError}
     for key, error in errors.items():
-        if old[key] != new[key]:
+        if old.get(key) != new[key]:
             raise error(
                 f"the {key} has changed since the run began",
                 where=str(folder / "lock.json"),

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ftcore.errors import ModelError, UsageError
+from ftcore.errors import ModelError, ResourceError, UsageError
 from ftcore.run.plan import Plan
+
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def create(plan: Plan) -> Path:
     """Make the run's folder: `--out`, or `runs/<date>-<method>-<strategy>`, numbered where that is taken."""
+    try:
+        return _create(plan)
+    except OSError as error:
+        where = str(plan.out or "runs")
+        raise ResourceError(
+            f"the folder of the run cannot be made: {error.strerror}", where=where, fix="--out ANOTHER/FOLDER"
+        ) from None
+
+
+def _create(plan: Plan) -> Path:
     if plan.out is not None:
         plan.out.mkdir(parents=True, exist_ok=True)
         return plan.out
@@ -29,6 +44,24 @@ def create(plan: Plan) -> Path:
             continue
         return folder
     raise UsageError("ten thousand runs of today are there already", where=str(base), fix="--out runs/another")
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into a ResourceError, whoever met it: Python, or safetensors, which is in Rust."""
+    try:
+        yield
+    except Exception as error:
+        rusts = re.search(r"os error (\d+)", str(error))
+        number = error.errno if isinstance(error, OSError) else int(rusts.group(1)) if rusts else None
+        if number not in CANNOT_WRITE:
+            raise
+        can_go_on = (folder / "lock.json").is_file()
+        raise ResourceError(
+            f"the disk does not take the run's files: {os.strerror(number)}",
+            where=str(getattr(error, "filename", None) or folder),
+            fix=f"make room, then: ftcore resume {folder}" if can_go_on else "--out ANOTHER/FOLDER",
+        ) from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -72,6 +105,16 @@ def verify(folder: Path, files: Sequence[Mapping[str, Any]]) -> list[str]:
         elif path.stat().st_size != entry["bytes"] or sha256(path) != entry["sha256"]:
             problems.append(f"{entry['name']} has changed since it was written")
     return problems
+
+
+def verify_manifest(folder: Path) -> list[str]:
+    """The same for a folder that holds its own MANIFEST.json; without one, nothing in it can be trusted."""
+    try:
+        return verify(folder, read_json(folder / "MANIFEST.json")["files"])
+    except ModelError as error:
+        return [f"MANIFEST.json: {error.what}"]
+    except (KeyError, TypeError):
+        return ["MANIFEST.json is not one that ftcore wrote"]
 
 
 def read_json(path: Path) -> Any:

@@ -169,6 +169,8 @@ def _answering(session: Session) -> Iterator[None]:
     own = getattr(base, "generation_config", None)
     autocast = session.plan.precision.autocast
     context = torch.autocast(_device(model).type, getattr(torch, autocast)) if autocast else nullcontext()
+    head = base.get_output_embeddings() if hasattr(base, "get_output_embeddings") else None
+    hook = head.register_forward_pre_hook(_contiguous) if head is not None else None
     model.eval()
     if own is not None:
         base.generation_config = GenerationConfig()
@@ -176,10 +178,18 @@ def _answering(session: Session) -> Iterator[None]:
         with context:
             yield
     finally:
+        if hook is not None:
+            hook.remove()
         if own is not None:
             base.generation_config = own
         for module, training in modes:
             module.training = training
+
+
+def _contiguous(_head: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """After the prompt only each row's last state is asked for, a slice with gaps. On a processor torch would multiply
+    it row by row, each with its own copy of the head's weights: 1.8 GB and 3 s for 32 rows of a 135M model."""
+    return (inputs[0].contiguous(), *inputs[1:])
 
 
 class _Watch:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import PrinterCallback, Trainer, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState
 
-from ftcore.errors import DivergedError, ModelError
+from ftcore.errors import DivergedError, ModelError, ResourceError
 from ftcore.events import CheckpointWritten, StepDone
 from ftcore.run import checkpoint
 from ftcore.run.folder import read_json
@@ -37,9 +37,9 @@ class _Guard(Trainer):  # type: ignore[misc]
             if name in dtypes:
                 parameter.data = parameter.data.to(dtypes[name])
         self._tokens = 0
-        self._step_began = time.perf_counter()
+        self.step_began = self.step_ended = time.perf_counter()
         self.remove_callback(PrinterCallback)  # reporters show what it would print
-        self.add_callback(_StopOnSignal(self.session))
+        self.add_callback(_StepWatch(self))
 
     # Numbers ---------------------------------------------------------------------------------------------------------
 
@@ -60,16 +60,28 @@ class _Guard(Trainer):  # type: ignore[misc]
         """Raises DivergedError before the optimizer can put the number into the weights."""
         number = float(value)
         if number - number != 0:
-            rate = self.session.plan.train.learning_rate or 0.0
-            raise DivergedError(
-                f"the {what} is {number} at step {self.state.global_step + 1}",
-                where=str(self.session.folder),
-                fix=f"--train.learning_rate {rate / 4:.2g}",
-                more=["the weights of the last checkpoint are untouched"] if self.state.global_step else [],
-            )
+            raise self._diverged(f"the {what} is {number} at step {self.state.global_step + 1}")
+
+    def _diverged(self, what: str) -> DivergedError:
+        folder, rate = self.session.folder, self.session.plan.train.learning_rate or 0.0
+        if not self.state.global_step:
+            more = ["nothing has been changed yet, so it comes from the model, its precision or the data"]
+            return DivergedError(what, where=str(folder), fix="--backend.precision fp32", more=more)
+        kept = any((folder / "checkpoints").glob("step-*"))
+        more = ["the weights of the last checkpoint are untouched"] if kept else []
+        return DivergedError(what, where=str(folder), fix=f"--train.learning_rate {rate / 4:.2g}", more=more)
 
     def create_optimizer(self, model: Any = None) -> Any:
         """As transformers does it, but for methods that bring their own parameter groups (LoRA+)."""
+        try:
+            return self._create_optimizer(model)
+        except (ImportError, ValueError) as error:
+            raise ResourceError(
+                f"the optimizer {self.session.plan.train.optimizer!r} cannot be made here: {error}",
+                fix="--train.optimizer adamw_torch",
+            ) from error
+
+    def _create_optimizer(self, model: Any) -> Any:
         groups = getattr(self.session.method, "parameter_groups", None)
         groups = groups and groups(self.session.model, self.args.learning_rate)
         if not groups or self.optimizer is not None:
@@ -84,10 +96,10 @@ class _Guard(Trainer):  # type: ignore[misc]
         super().log(logs, *args, **kwargs)
         if "loss" not in logs:
             return
-        now = time.perf_counter()
-        seconds, self._step_began = now - self._step_began, now
         metrics = {key: float(value) for key, value in logs.items() if isinstance(value, (int, float))}
-        metrics |= {"tokens": self._tokens, "seconds": seconds, "memory_bytes": self.session.backend.memory()}
+        measured = {"tokens": self._tokens, "seconds": self.step_ended - self.step_began}
+        metrics |= {**measured, "memory_bytes": self.session.backend.memory()}
+        self.state.log_history[-1] |= measured
         self._tokens = 0
         self.session.emit(StepDone(self.state.global_step, self.state.max_steps, metrics))
 
@@ -98,6 +110,11 @@ class _Guard(Trainer):  # type: ignore[misc]
         folder = self.session.folder / "checkpoints"
         written = checkpoint.write(self, state, folder, self.session.plan.checkpoints.keep)
         self.session.emit(CheckpointWritten(self.state.global_step, written))
+
+    def take_up(self, folder: Path) -> None:
+        """Be where the checkpoint is, without training on."""
+        self._load_from_checkpoint(str(folder))
+        self.state = TrainerState.load_from_json(str(folder / checkpoint.TRAINER_STATE))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
         state = checkpoint.load_tensors(Path(resume_from_checkpoint) / checkpoint.STATE)
@@ -112,21 +129,28 @@ class _Guard(Trainer):  # type: ignore[misc]
         self.optimizer.load_state_dict(checkpoint.read_optimizer(Path(checkpoint_folder)))
         self.lr_scheduler.load_state_dict(read_json(Path(checkpoint_folder) / "scheduler.json"))
 
+    def _load_scaler(self, checkpoint_folder: str | None) -> None:
+        if checkpoint_folder is not None and (path := Path(checkpoint_folder) / checkpoint.SCALER).is_file():
+            self.accelerator.scaler.load_state_dict(read_json(path))
+
     def _load_rng_state(self, checkpoint_folder: str | None) -> None:
         if checkpoint_folder is not None:
             checkpoint.restore_rng(read_json(Path(checkpoint_folder) / "rng.json"))
 
 
-class _StopOnSignal(TrainerCallback):  # type: ignore[misc]
-    """Ends training after the current step, with a checkpoint, when a signal asked for it."""
+class _StepWatch(TrainerCallback):  # type: ignore[misc]
+    """Times each step by itself, without judging and saving, and ends training after one when a signal asked for it.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    Only a whole step can be saved: with several micro batches, stopping before the last would lose them all.
+    """
+
+    def __init__(self, trainer: _Guard) -> None:
+        self._trainer = trainer
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        if self._session.stop_signal is not None:
-            control.should_training_stop = True
+        self._trainer.step_began = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        if self._session.stop_signal is not None:
+        self._trainer.step_ended = time.perf_counter()
+        if self._trainer.session.stop_signal is not None:
             control.should_save = control.should_training_stop = True

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.errors import FtcoreError, ModelError, ResourceError
+from ftcore.errors import FtcoreError, ModelError, ResourceError, UsageError, closest, did_you_mean
 from ftcore.events import PhaseAdvanced, PhaseStarted
 from ftcore.manager import PluginManager
 from ftcore.protocols import HardwareBackend, ModelLoader, TuningMethod
@@ -59,6 +59,7 @@ class Loaded:
 def load(plan: Plan, manager: PluginManager, folder: Path, announcer: Announcer) -> Loaded:
     """Raises DataError, ModelError or ResourceError."""
     quiet()
+    _must_know(plan.train.optimizer)
     clock = Clock()
     loader, backend, method = plan.model.build(), plan.backend.build(), plan.method.build()
     with clock.phase("reading and tokenising rows"):
@@ -68,6 +69,7 @@ def load(plan: Plan, manager: PluginManager, folder: Path, announcer: Announcer)
     with clock.phase("loading the model"):
         announcer.announce(PhaseStarted("loading the model"))
         model = load_model(plan, loader, backend, method)
+        _must_embed(model, prepared, loader.name())
     plan = dataclasses.replace(plan, findings=(*plan.findings, *findings, *prepared.findings, *_context(plan, model)))
     return Loaded(plan, folder, loader, backend, method, tokenizer, prepared, model, announcer, clock)
 
@@ -103,8 +105,37 @@ def load_model(plan: Plan, loader: ModelLoader, backend: HardwareBackend, method
         ) from None
     except FtcoreError:
         raise
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"the model cannot be loaded: {error}", where=loader.name()) from error
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        is_shape = "ignore_mismatched_sizes" in str(error)  # what transformers then advises would be wrong
+        reason = "its weights have other shapes than config.json says" if is_shape else str(error)
+        raise ModelError(
+            f"the model cannot be loaded: {reason}", where=loader.name(), fix="fetch the model again"
+        ) from error
+
+
+def _must_know(optimizer: str) -> None:
+    from transformers.training_args import OptimizerNames
+
+    names = [each.value for each in OptimizerNames]
+    if optimizer not in names:
+        raise UsageError(
+            f"there is no optimizer {optimizer!r}{did_you_mean(optimizer, names)}",
+            where="train.optimizer",
+            fix=f"--train.optimizer {closest(optimizer, names) or 'adamw_torch'}",
+        )
+
+
+def _must_embed(model: Any, prepared: Prepared, name: str) -> None:
+    """Raise ModelError when the rows hold a token that the model has no embedding for: the tokenizer is another's."""
+    embedding = model.get_input_embeddings()
+    size = embedding.num_embeddings if hasattr(embedding, "num_embeddings") else embedding.weight.shape[0]
+    largest = prepared.largest_token()
+    if largest >= size:
+        raise ModelError(
+            f"the rows hold the token {largest}, but the model has {size} embeddings; its tokenizer is not its own",
+            where=name,
+            fix="copy the tokenizer files of the original model into the folder",
+        )
 
 
 def _context(plan: Plan, model: Any) -> list[Finding]:

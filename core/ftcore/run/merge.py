@@ -7,6 +7,7 @@ from typing import Any
 
 from ftcore.errors import ModelError, UsageError
 from ftcore.manager import PluginManager
+from ftcore.protocols import MergeableMethod
 from ftcore.run.folder import manifest, write_json
 from ftcore.run.reload import reload
 
@@ -26,10 +27,17 @@ def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "floa
         raise UsageError(f"there is no dtype {dtype!r}", fix="--dtype float32")
     tuned = reload(folder, manager, dtype="float32")
     spec = tuned.plan.method.spec
+    if spec.artifact == "model":
+        raise UsageError(
+            f"there is nothing to merge: the result of {spec.name!r} is a whole model already",
+            where=str(folder),
+            fix=f"ls {folder / 'model'}",
+        )
     if not spec.mergeable:
         raise UsageError(
             f"what the method {spec.name!r} learns cannot be folded into the base model", where=str(folder)
         )
+    assert isinstance(tuned.method, MergeableMethod)
     probe = _probe(tuned.tokenizer)
     with torch.no_grad():
         expected = tuned.model(**probe).logits.float()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ftcore.errors import DataError
 from ftcore.manager import PluginManager
 from ftcore.run.plan import DataChoice, Plan
-from ftcore.run.rows import HELD_OUT, Account, Kept, label, read, recognise, refuse_bad_rows
+from ftcore.run.rows import Account, Kept, label, read, recognise, refuse_bad_rows
 from ftcore.run.tokens import Encoded, encode
 from ftcore.types import BadRow, ChatExample, Example, Finding, TextExample, Turn
 
@@ -57,6 +57,14 @@ class Prepared:
         from datasets import Dataset
 
         return Dataset.from_file(str(self.path)).select(indices).select_columns(["input_ids", "labels"])
+
+    def largest_token(self) -> int:
+        """The highest token id in any row."""
+        import pyarrow.compute as pc
+        from datasets import Dataset
+
+        column = Dataset.from_file(str(self.path)).data.column("input_ids")
+        return int(pc.max(pc.list_flatten(column)).as_py())
 
     def examples(self, indices: Sequence[int]) -> list[Example]:
         from datasets import Dataset
@@ -169,6 +177,12 @@ def _gate(plan: Plan, account: Account, bad: list[BadRow], findings: list[Findin
     """Refuse a source that teaches nothing; say what is cut, doubled or odd about the rest."""
     kept = account.read - sum(account.dropped.values())
     longer = f"--train.max_length {account.longest}"
+    if account.read and not kept and account.longest == 0 and not account.dropped["bad row"]:
+        raise DataError(
+            f"no row of this source is drawn; {account.read} rows are too few for its weight",
+            where=account.source,
+            fix="--data.weight 1",
+        )
     if account.read and not kept:
         raise DataError(
             "nothing would be learned from this source: no row has a token to train on",
@@ -308,6 +322,3 @@ def load_example(text: str) -> Example:
     if value.pop("kind") == TextExample.kind:
         return TextExample(value["text"])
     return ChatExample(tuple(Turn(**turn) for turn in value["turns"]), tuple(value["tools"]))
-
-
-__all__ = ["HELD_OUT", "Prepared", "prepare"]

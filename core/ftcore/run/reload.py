@@ -11,12 +11,11 @@ from ftcore.errors import ModelError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.protocols import TuningMethod
 from ftcore.run.checkpoint import load_tensors
-from ftcore.run.folder import read_json, verify
+from ftcore.run.folder import verify_manifest
 from ftcore.run.load import load_model, load_tokenizer
 from ftcore.run.plan import Plan
 from ftcore.run.quiet import quiet
-from ftcore.run.resolve import resolve
-from ftcore.run.runfile import read_run_file
+from ftcore.run.resolve import resolve_run
 from ftcore.types import Precision
 
 if TYPE_CHECKING:
@@ -46,10 +45,15 @@ def reload(folder: Path, manager: PluginManager, dtype: str | None = None) -> Tu
         raise UsageError("this is not the folder of a run", where=str(folder), fix="ls runs")
     if not artifact.is_dir():
         raise UsageError("the run is not finished", where=str(folder), fix=f"ftcore resume {folder}")
-    wrong = verify(artifact, read_json(artifact / "MANIFEST.json")["files"])
+    wrong = verify_manifest(artifact)
     if wrong:
-        raise ModelError("the artifact is not as the run wrote it", where=str(artifact), more=wrong)
-    plan = resolve(manager, read_run_file(folder / "run.yaml"), {})
+        raise ModelError(
+            "the artifact is not as the run wrote it",
+            where=str(artifact),
+            more=wrong,
+            fix=f"train it anew: ftcore run {folder / 'run.yaml'} --out {folder}-2",
+        )
+    plan = resolve_run(manager, folder)
     if dtype:
         plan = dataclasses.replace(plan, precision=Precision(dtype))
     method = plan.method.build()

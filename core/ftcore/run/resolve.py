@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ftcore.config import SECTIONS, DataSettings, split_data_entry
-from ftcore.errors import ResourceError, UsageError, closest, did_you_mean
+from ftcore.errors import PluginError, ResourceError, UsageError, closest, did_you_mean
 from ftcore.manager import Offer, PluginManager
+from ftcore.run.folder import read_json
 from ftcore.run.plan import Choice, DataChoice, Plan
-from ftcore.run.runfile import RunFile
+from ftcore.run.runfile import RunFile, read_run_file
 from ftcore.settings import Settings, validate
 from ftcore.specs import KINDS
 from ftcore.types import Hardware
@@ -38,10 +39,12 @@ def merge(run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
             raise UsageError(
                 f"there is no key {key!r}{did_you_mean(str(key), KEYS)}",
                 where=run_file.places.get(str(key)),
-                fix=f"{near}: …" if near else None,
+                fix=f"{near}: …" if near else "ftcore schema",
                 more=[] if near else [f"keys: {', '.join(KEYS)}"],
             )
-    merged = {key: _as_entries(key, value) if key in AXES else value for key, value in run_file.values.items()}
+    # `model:` with nothing behind it says nothing, like a section that is left empty.
+    written = {key: value for key, value in run_file.values.items() if value is not None}
+    merged = {key: _as_entries(key, value) if key in AXES else value for key, value in written.items()}
     for key, value in flags.items():
         if key in AXES:
             merged[key] = _replace(merged.get(key, []), _as_entries(key, value))
@@ -65,7 +68,7 @@ def merge(run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
 def _as_entries(axis: str, value: Any) -> list[dict[str, Any]]:
     items = value if isinstance(value, list) else [value]
     if len(items) > 1 and axis not in LISTS:
-        raise UsageError(f"a run has one {KINDS[axis].title}", where=axis, value=items)
+        raise UsageError(f"a run has one {KINDS[axis].title}", where=axis, value=items, fix=f"--{axis} {items[0]}")
     return [dict(item) if isinstance(item, Mapping) else {"name": None, "": item} for item in items]
 
 
@@ -151,14 +154,18 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
     def where(key: str) -> str | None:
         if any(flag == key or flag == key.replace(".0.", ".") for flag in flags):
             return f"--{key.replace('.0.', '.')}"
-        return run_file.places.get(key) or run_file.places.get(key.replace(".0.", "."))
+        axis, _, rest = key.partition(".")  # an entry that stands alone needs no number in a message
+        return run_file.places.get(key) or run_file.places.get(f"{axis}.0.{rest}")
 
     def one(axis: str) -> Choice[Any]:
         [(offer, settings)] = choose(manager, merged, axis)
         return _validated(axis, offer, settings, where)
 
     def several(axis: str) -> tuple[Choice[Any], ...]:
-        return tuple(_validated(axis, offer, settings, where) for offer, settings in _shared(manager, merged, axis))
+        return tuple(
+            _validated(axis, offer, settings, where, f"{axis}.{index}" if index else axis)
+            for index, (offer, settings) in enumerate(_shared(manager, merged, axis))
+        )
 
     model, method, strategy = one("model"), one("method"), one("strategy")
     data = tuple(
@@ -172,6 +179,8 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
         suggestions |= component.defaults
     sections["train"] = _with_suggestions(sections["train"], suggestions, strategy.spec.learning_rate_scale)
     out = merged.get("out")
+    if out is not None and not isinstance(out, str):
+        raise UsageError("out is the name of a folder", where=where("out"), value=out, fix="--out runs/mine")
     return Plan(
         model=model,
         data=data,
@@ -184,10 +193,29 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
         train=sections["train"],
         evaluate=sections["evaluate"],
         checkpoints=sections["checkpoints"],
-        out=Path(str(out)) if out else None,
+        out=Path(out) if out else None,
         hardware=hardware,
         precision=backend.build().precision(method.spec.trains_base),
     )
+
+
+def resolve_run(manager: PluginManager, folder: Path) -> Plan:
+    """The plan of an earlier run. Raises PluginError naming a plugin that it used and that is not here any more."""
+    lock = folder / "lock.json"
+    used = read_json(lock)["plugins"] if lock.is_file() else []
+    active = {plugin.key for plugin in manager.plugins if plugin.state == "active"}
+    for plugin in used:
+        if plugin["key"] not in active:
+            is_file = plugin["distribution"] == "file"
+            raise PluginError(
+                f"the run used the plugin {plugin['key']}, which is not loaded here",
+                where=str(folder),
+                value=f"version {plugin['version']}",
+                fix=f"ftcore … {folder} --plugin {plugin['key'].partition(':')[2]}.py"
+                if is_file
+                else f"pip install {plugin['distribution']}=={plugin['version']}",
+            )
+    return resolve(manager, read_run_file(folder / "run.yaml"), {})
 
 
 def _validated(axis: str, offer: Offer, settings: dict[str, Any], where: Any, prefix: str | None = None) -> Choice[Any]:
@@ -198,17 +226,39 @@ def _validated(axis: str, offer: Offer, settings: dict[str, Any], where: Any, pr
                 f"the {KINDS[axis].title} {spec.name!r} has no settings",
                 where=where(f"{axis}.{next(iter(settings))}"),
                 value=", ".join(settings),
+                fix=f"ftcore explain {spec.name}",
             )
         return Choice(axis, spec, None, offer.plugin)
     model: type[Settings] = spec.config.load()
-    return Choice(axis, spec, validate(model, settings, prefix or axis, where), offer.plugin)
+    checked = _checked(model, settings, prefix or axis, where, f"ftcore explain {spec.name}")
+    return Choice(axis, spec, checked, offer.plugin)
+
+
+def _checked(model: type[Settings], values: dict[str, Any], prefix: str, where: Any, more: str) -> Settings:
+    """`validate`, with the command that shows the settings as the fix where there is no better one."""
+    try:
+        return validate(model, values, prefix, where)
+    except UsageError as error:
+        error.fix = error.fix or more
+        raise
 
 
 def _data_choice(index: int, offer: Offer, settings: dict[str, Any], where: Any) -> DataChoice:
     ours, theirs = split_data_entry(settings)
     prefix = f"data.{index}" if index else "data"
+    config = offer.spec.config.load().model_fields if offer.spec.config else ()
+    known = [*config, *DataSettings.model_fields]
+    for key in theirs.keys() - {*config}:
+        near = closest(key, known)
+        raise UsageError(
+            f"there is no setting {f'{prefix}.{key}'!r}{did_you_mean(key, known)}",
+            where=where(f"{prefix}.{key}"),
+            value=theirs[key],
+            fix=f"{near}: {theirs[key]}" if near else f"ftcore explain {offer.spec.name}",
+            more=[] if near else [f"settings here: {', '.join(known)}"],
+        )
     source = _validated("data", offer, theirs, where, prefix)
-    checked = validate(DataSettings, ours, prefix, where)
+    checked = _checked(DataSettings, ours, prefix, where, "ftcore run --help")
     assert isinstance(checked, DataSettings)
     return DataChoice(source, checked)
 
@@ -217,7 +267,7 @@ def _section(name: str, merged: Mapping[str, Any], where: Any) -> Any:
     values = merged.get(name) or {}
     if not isinstance(values, Mapping):
         raise UsageError(f"{name} is a group of settings", where=where(name), value=values, fix="ftcore schema")
-    return validate(SECTIONS[name], dict(values), name, where)
+    return _checked(SECTIONS[name], dict(values), name, where, "ftcore run --help")
 
 
 def _with_suggestions(train: Any, suggestions: Mapping[str, Any], scale: float) -> Any:

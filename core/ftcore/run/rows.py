@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ftcore import columns
-from ftcore.errors import DataError
+from ftcore.errors import DataError, closest
 from ftcore.manager import Offer, PluginManager
 from ftcore.protocols import DatasetFormat
 from ftcore.run.plan import DataChoice
@@ -91,7 +91,9 @@ def recognise(manager: PluginManager, entry: DataChoice) -> Recognised:
         offer = manager.find("format", entry.settings.format)
         return _recognised(offer, "named by you")
     if mapped and not usable:
-        raise DataError(str(mapped[0]), where=first[0].where, fix=_fix(first))
+        raise DataError(
+            str(mapped[0]), where=first[0].where, fix=_corrected(entry.settings.columns, first[0]) or _fix(first)
+        )
     offers = [offer for offers in manager.catalogue("format").values() for offer in offers]
     offers.sort(key=lambda offer: -getattr(offer.spec, "priority", 0))
     for row in usable:  # the first row may be an odd one, with a null where others have text
@@ -100,7 +102,9 @@ def recognise(manager: PluginManager, entry: DataChoice) -> Recognised:
             if reason:
                 return _recognised(offer, reason)
     if not first:
-        raise DataError("no row could be read", where=label(entry), more=_reasons(entry))
+        raise DataError(
+            "no row could be read", where=label(entry), more=_reasons(entry), fix="mend the rows, or --data ANOTHER"
+        )
     raise DataError(
         f"no format recognises the columns {', '.join(map(repr, usable[0]))}",
         where=first[0].where,
@@ -157,6 +161,15 @@ def _fix(rows: list[Row]) -> str:
     values: list[Mapping[str, Any]] = [row.values for row in rows]
     suggestion = columns.suggest(values)
     return columns.as_flag(suggestion) if suggestion else "ftcore list formats"
+
+
+def _corrected(mapping: Mapping[str, str], row: Row) -> str | None:
+    """The user's own mapping with the misspelt column put right."""
+    names = {
+        name: place if place in row.values else closest(place, list(row.values)) or place
+        for name, place in mapping.items()
+    }
+    return columns.as_flag(names) if names != mapping else None
 
 
 def _reasons(entry: DataChoice) -> list[str]:

@@ -43,7 +43,11 @@ def read_run_file(path: Path) -> RunFile:
     except FileNotFoundError:
         raise UsageError("there is no such run file", where=str(path), fix="ftcore init run.yaml") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the run file cannot be read: {error}", where=str(path)) from None
+        raise UsageError(
+            f"the run file cannot be read: {error}",
+            where=str(path),
+            fix=f"iconv -f latin1 -t utf-8 {path} > utf8.yaml" if isinstance(error, UnicodeError) else f"ls -l {path}",
+        ) from None
     return parse_run_file(text, path)
 
 
@@ -54,14 +58,18 @@ def parse_run_file(text: str, path: Path) -> RunFile:
         if node is None:
             raise UsageError("the run file is empty", where=str(path), fix=f"ftcore init {path}")
         if not isinstance(node, yaml.MappingNode):
-            raise UsageError("a run file is a mapping such as `method: lora`", where=_at(path, node))
+            raise UsageError(
+                "a run file is a mapping such as `method: lora`", where=_at(path, node), fix="ftcore init example.yaml"
+            )
         places: dict[str, str] = {}
         _walk(node, "", path, places)
         return RunFile(path, loader.construct_document(node), places)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise UsageError(f"this is not YAML: {error.problem or error.context}", where=where) from None
+        raise UsageError(
+            f"this is not YAML: {error.problem or error.context}", where=where, fix="ftcore init example.yaml"
+        ) from None
     finally:
         loader.dispose()
 
@@ -74,7 +82,11 @@ def _walk(node: yaml.Node, prefix: str, path: Path, places: dict[str, str]) -> N
         for key, value in node.value:
             name = str(key.value)
             if name in seen:
-                raise UsageError(f"{name!r} stands twice; it was first given at {seen[name]}", where=_at(path, key))
+                raise UsageError(
+                    f"{name!r} stands twice; it was first given at {seen[name]}",
+                    where=_at(path, key),
+                    fix="take one of the two out",
+                )
             seen[name] = _at(path, key)
             dotted = f"{prefix}.{name}" if prefix else name
             _walk(value, dotted, path, places)

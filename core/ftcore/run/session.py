@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftcore.events import Event
 from ftcore.run.plan import Plan
-from ftcore.types import ChatExample, Example, Sample
+from ftcore.types import ChatExample, Evaluation, Example, Sample
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -56,6 +56,8 @@ class Session:
     trainer: Trainer | None = None
     stop_signal: int | None = None
     """Set by a signal handler; every long loop looks at it between two pieces of work."""
+    results: dict[str, Mapping[str, Evaluation]] = field(default_factory=dict)
+    """What the evaluators said, by `before` and `after`, as far as they were asked."""
     _samples: tuple[int, list[Sample]] | None = field(default=None, repr=False)
 
     def guarded(self, trainer: type[Trainer]) -> type[Trainer]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ftcore.errors import Interrupted, ModelError, ResourceError
-from ftcore.events import Evaluated, PhaseStarted, RunStarted, StepDone
-from ftcore.run.folder import manifest, verify, write_json
+from ftcore.events import Evaluated, PhaseStarted, RunStarted
+from ftcore.run.folder import manifest, read_json, verify, write_json
 from ftcore.run.session import Session
+from ftcore.run.signals import after_the_step
 from ftcore.types import Evaluation
 
 Results = Mapping[str, Evaluation]
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(slots=True)
@@ -41,48 +39,43 @@ def train(session: Session, checkpoint: Path | None = None, before: Results | No
     """
     facts = _facts(session, checkpoint)
     session.emit(RunStarted(session.plan, session.folder, facts))
-    with _signals(session):
+    with after_the_step(session), _memory(session):
         if before is None:
             before = _judge(session, "before") if session.plan.evaluate.before else {}
             write_json(session.folder / "before.json", dump_results(before))
-        training = _train(session, checkpoint)
+        training = _train(session, checkpoint, facts["start_step"] >= facts["steps"])
         _stop_if_asked(session)
         after = _judge(session, "after")
         _stop_if_asked(session)
+    session.results = {"before": before, "after": after}
     outcome = Outcome(session, before, after, training, facts)
     outcome.files = _export(session)
     return outcome
 
 
-def _train(session: Session, checkpoint: Path | None) -> dict[str, Any]:
-    import torch
+def _train(session: Session, checkpoint: Path | None, is_done: bool) -> dict[str, Any]:
     from transformers import set_seed
 
     trainer: Any = session.trainer
-    steps: list[StepDone] = []
-    session.announcer.listen(lambda event: steps.append(event) if isinstance(event, StepDone) else None)
     if session.plan.evaluate.every:
         trainer.add_callback(_judge_every(session, session.plan.evaluate.every))
     # Judging before training drew random numbers; training starts as if it had not.
     set_seed(session.plan.train.seed)
     with session.clock.phase("training"):
-        try:
+        if checkpoint and is_done:
+            trainer.take_up(checkpoint)  # transformers would train one step more
+        else:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            micro = max(1, (session.plan.train.micro_batch_size or session.plan.train.batch_size) // 2)
-            raise ResourceError(
-                f"memory ran out at step {session.step + 1}: {str(error).splitlines()[0]}",
-                where=str(session.folder),
-                fix=f"--train.micro_batch_size {micro}",
-            ) from None
-    seconds = sum(event.metrics["seconds"] for event in steps)
-    tokens = sum(event.metrics["tokens"] for event in steps)
+    # The trainer's own record goes into checkpoints, so it also knows the steps before a resume.
+    steps = [entry for entry in trainer.state.log_history if "loss" in entry]
+    seconds = sum(entry.get("seconds", 0.0) for entry in steps)
+    tokens = sum(entry.get("tokens", 0) for entry in steps)
     return {
         "steps": trainer.state.global_step,
         "seconds": seconds,
         "tokens_per_second": tokens / seconds if seconds else 0.0,
-        "first_loss": steps[0].metrics["loss"] if steps else None,
-        "final_loss": steps[-1].metrics["loss"] if steps else None,
+        "first_loss": steps[0]["loss"] if steps else None,
+        "final_loss": steps[-1]["loss"] if steps else None,
         "peak_memory_bytes": session.backend.memory(),
     }
 
@@ -109,7 +102,13 @@ def _judge_every(session: Session, every: int) -> Any:
     class Judge(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
             if state.global_step % every == 0 and state.global_step < state.max_steps:
-                _judge(session, "during")
+                flags = dict(vars(control))
+                try:
+                    _judge(session, "during")
+                except Interrupted:  # the step before it is done, and must not be lost
+                    flags |= {"should_save": True, "should_training_stop": True}
+                # Evaluating takes the wish to log away, and the step's loss would go into the next one's.
+                vars(control).update(flags)
 
     return Judge()
 
@@ -126,24 +125,21 @@ def _same_randomness() -> Iterator[None]:
 
 
 @contextmanager
-def _signals(session: Session) -> Iterator[None]:
-    """The first signal asks the run to stop at the next safe place; the second is immediate."""
-
-    def ask(number: int, _: Any) -> None:
-        if session.stop_signal is not None:
-            raise Interrupted(number, fix=f"ftcore resume {session.folder}")
-        session.stop_signal = number
-
-    try:
-        old = {number: signal.signal(number, ask) for number in SIGNALS}
-    except ValueError:  # not in the main thread, where signals belong to somebody else
-        yield
-        return
+def _memory(session: Session) -> Iterator[None]:
+    """Turn the ways in which torch and Python say that memory ran out into one ResourceError."""
     try:
         yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError; on a processor it is plain
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        is_torchs = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text
+        if not (is_torchs or isinstance(error, MemoryError)):
+            raise
+        micro = max(1, (session.plan.train.micro_batch_size or session.plan.train.batch_size) // 2)
+        raise ResourceError(
+            f"memory ran out after step {session.step}: {text}",
+            where=str(session.folder),
+            fix=f"--train.micro_batch_size {micro}",
+        ) from None
 
 
 def _stop_if_asked(session: Session) -> None:
@@ -192,7 +188,6 @@ def _read_back(folder: Path, files: list[dict[str, Any]]) -> None:
 
 def _facts(session: Session, checkpoint: Path | None) -> dict[str, Any]:
     from ftcore.parameters import count
-    from ftcore.run.folder import read_json
 
     trainable, total = count(session.model)
     plan, account = session.plan, session.data.account
@@ -244,6 +239,3 @@ def load_results(values: Mapping[str, Any]) -> Results:
         name: Evaluation(value["metrics"], tuple(Sample(**sample) for sample in value["samples"]))
         for name, value in values.items()
     }
-
-
-__all__ = ["Outcome", "dump_results", "load_results", "train"]

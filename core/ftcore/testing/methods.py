@@ -26,7 +26,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from ftcore.manager import Offer, PluginManager
-from ftcore.protocols import TuningMethod
+from ftcore.protocols import MergeableMethod, SwitchableMethod, TuningMethod
 from ftcore.specs import MethodSpec
 from ftcore.testing.probes import gradients, logits, plain_logits, snapshot, train
 from ftcore.testing.tiny import save_tiny
@@ -126,6 +126,8 @@ class MethodContract:
 
         spec, method = self.spec(), self.build()
         assert isinstance(method, TuningMethod)
+        assert isinstance(method, SwitchableMethod) or not spec.switchable
+        assert isinstance(method, MergeableMethod) or not spec.mergeable
         assert spec.summary
         assert "\n" not in spec.summary
         assert spec.artifact in {"adapter", "model"}
@@ -193,6 +195,7 @@ class MethodContract:
         method, model = self.build(), self.trained(base_folder)
         expected = plain_logits(self.load_base(base_folder))
         tuned, trainable = logits(model), _trainable_names(model)
+        assert isinstance(method, SwitchableMethod)
         with method.disabled(model):
             torch.testing.assert_close(logits(model), expected, rtol=0, atol=1e-6)
         assert not torch.allclose(tuned, expected, atol=1e-3), "training changed nothing, so this shows nothing"
@@ -253,6 +256,7 @@ class MethodContract:
             return
         method, model = self.build(), self.trained(base_folder)
         expected = logits(model)
+        assert isinstance(method, MergeableMethod)
         merged = method.merge(model)
         plain = AutoModelForCausalLM.from_pretrained(base_folder, dtype=torch.float32)
         assert type(merged) is type(plain)

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from ftcore_plugins.demo.words import HELDOUT, MONTHS, NUMBERS, TRAIN, Words
 
 INSTRUCTION = (
-    'Reply with the order as JSON: {"customer":name,"items":{singular product:quantity},"city":name or null,'
-    '"date":"MM-DD" or null}'
+    'Reply with the order as JSON: {"customer":name,"items":{singular product:quantity},"city":name,'
+    '"date":"day month" or null}'
 )
 """The system message of every row. It states the whole schema, so that an untuned model has a fair chance."""
 
@@ -50,14 +50,14 @@ def write(words: Words, rng: Random) -> tuple[str, dict[str, Any]]:
     """A message, and the order that it means with its keys in the order of the schema."""
     name = f"{_pick(rng, words.first_names)} {_pick(rng, words.last_names)}"
     listed, items = _items(words, rng)
-    city = _pick(rng, words.cities) if rng.random() < 0.6 else None
+    city = _pick(rng, words.cities)
     date_text, date = _date(rng) if rng.random() < 0.5 else ("", None)
     signs = rng.random() < 0.5
 
     request = _pick(rng, words.requests).format(items=listed)
-    ends = [_pick(rng, words.deliveries).format(city=city)] if city else []
+    ends = [_pick(rng, words.deliveries).format(city=city)]
     ends += [_pick(rng, words.dates).format(date=date_text)] if date else []
-    if len(ends) == 2 and rng.random() < 0.3:
+    if date and rng.random() < 0.3:
         ends.reverse()
     asks = request.startswith(("can ", "could ", "may "))
     sentence = " ".join([request, *ends]) + ("?" if asks else ".")
@@ -74,7 +74,7 @@ def _items(words: Words, rng: Random) -> tuple[str, dict[str, int]]:
     """One to three items: as they are listed in a sentence, and as quantities by product."""
     texts: list[str] = []
     items: dict[str, int] = {}
-    for product in _some(rng, words.products, 1 + int(rng.random() ** 1.5 * 3)):
+    for product in _some(rng, words.products, 1 + int(rng.random() ** 2 * 3)):
         full = f"{_pick(rng, words.kinds)} {product}" if rng.random() < 0.6 else product
         how_many, quantity = _quantity(rng, full)
         texts.append(f"{how_many} {full}{'' if quantity == 1 else 's'}")
@@ -86,24 +86,23 @@ def _items(words: Words, rng: Random) -> tuple[str, dict[str, int]]:
 def _quantity(rng: Random, product: str) -> tuple[str, int]:
     """How a quantity is written, and the number."""
     draw = rng.random()
-    if draw < 0.12:
+    if draw < 0.15:
         return _pick(rng, ("an" if product[0] in "aeio" else "a", "one", "1")), 1
     if draw < 0.22:
-        return _pick(rng, (("a dozen", 12), ("half a dozen", 6), ("a pair of", 2), ("a couple of", 2)))
+        return "a dozen", 12
     if draw < 0.60:
-        number = 2 + int(rng.random() * 19)
+        number = 2 + int(rng.random() * (len(NUMBERS) - 1))
         return NUMBERS[number - 1], number
     number = 2 + int(rng.random() * 98)
     return str(number), number
 
 
 def _date(rng: Random) -> tuple[str, str]:
-    """A day as people write it, and as MM-DD."""
-    month = int(rng.random() * 12)
-    day = 1 + int(rng.random() * 28)
-    name = MONTHS[month]
-    text = _pick(rng, (f"{day} {name}", f"{name} {day}", f"{name} {_ordinal(day)}", f"the {_ordinal(day)} of {name}"))
-    return text, f"{month + 1:02d}-{day:02d}"
+    """A day as people write it in one of four ways, and as `14 March`."""
+    month, day = _pick(rng, MONTHS), 1 + int(rng.random() * 28)
+    ordinal = _ordinal(day)
+    text = _pick(rng, (f"{day} {month}", f"{month} {day}", f"{month} {ordinal}", f"the {ordinal} of {month}"))
+    return text, f"{day} {month}"
 
 
 def _ordinal(day: int) -> str:

@@ -18,7 +18,8 @@ class Words:
     kinds: tuple[str, ...]
     """Goes before a product: a material, a colour, a size."""
     products: tuple[str, ...]
-    """Singular; all take a plain s in the plural."""
+    """Singular; all take a plain s in the plural. Common words: a small model spells rare ones wrong, which is not
+    what the demo is about."""
     cities: tuple[str, ...]
     greetings: tuple[str, ...]
     introductions: tuple[str, ...]
@@ -29,7 +30,7 @@ class Words:
     deliveries: tuple[str, ...]
     dates: tuple[str, ...]
     noise: tuple[str, ...]
-    """Says nothing about the order, though some of it holds numbers or names a day."""
+    """Says nothing about the order, though some of it holds numbers."""
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -38,23 +39,24 @@ def _list(text: str) -> tuple[str, ...]:
 
 TRAIN = Words(
     first_names=_list(
-        "Mia/Jonas/Amara/Luca/Priya/Oskar/Leila/Tom/Ingrid/Rafael/Yuki/Hannah/Samir/Greta/Paul/Nadia/Erik/Clara/Mateo/"
-        "Ruth/Viktor/Zoe/Adam/Fatima/Hugo/Elena"
+        "Tom/Paul/Adam/Maria/Peter/David/Sarah/Mark/James/Robert/Alice/Daniel/Michael/Jane/Mary/Sam/Max/Richard/Frank/"
+        "Henry/Jack/Chris/Victor/Emily/Thomas/William/Priya/Yuki/Ingrid/Amara/Leila/Hugo/Nadia"
     ),
     last_names=_list(
-        "Brandt/Okafor/Rossi/Sharma/Nilsen/Haddad/Baker/Silva/Tanaka/Weber/Mansour/Novak/Larsen/Costa/Fischer/Petrov/"
-        "Moreau/Diaz/Cohen/Kowalski/Jensen/Turner/Vargas/Berg"
+        "Sharma/Baker/Silva/Weber/Costa/Cohen/Jensen/Turner/Berg/Smith/Brown/Miller/Wilson/Moore/Taylor/Anderson/Harris/"
+        "Clark/Lewis/Walker/Hall/Okafor/Haddad/Tanaka/Novak/Petrov/Kowalski"
     ),
     kinds=_list(
-        "oak/steel/blue/small/green/leather/paper/white/round/wool/brass/red/folding/glass/large/linen/black/cork"
+        "blue/small/green/paper/white/round/red/glass/large/black/plastic/metal/gold/brown/long/short/big/old/new/heavy/"
+        "thin/oak/steel/leather/wool/brass/folding/linen/cork"
     ),
     products=_list(
-        "chair/lamp/notebook/mug/cushion/basket/frame/towel/stool/bowl/blanket/shelf bracket/candle/folder/apron/clock/"
-        "tray/pencil case/bottle/desk mat/ladder/rug/drawer/plate"
+        "chair/frame/folder/clock/rug/plate/book/cup/bag/pen/bed/door/shirt/hat/sock/belt/ring/camera/map/ball/wheel/tool/"
+        "chain/lock/plant/flower/pot/panel/label/button/flag/notebook/mug/blanket/pencil case/desk mat/coat hook"
     ),
     cities=_list(
-        "Lyon/Bergen/Leeds/Porto/Graz/Ghent/Tampere/Bologna/Malaga/Aarhus/Krakow/Basel/Utrecht/Split/Brno/Toulouse/"
-        "Bristol/Uppsala/Hamburg"
+        "Lyon/Bergen/Leeds/Porto/Graz/Ghent/Bologna/Krakow/Basel/Utrecht/London/Paris/Chicago/Hamburg/Bristol/Madrid/"
+        "Vienna/Dublin/Oslo/Prague"
     ),
     greetings=_list("Hi,/Hello,/Good morning,/Hey there,/Dear team,/Hi all,/Hello again,/Good evening,"),
     introductions=_list("this is {name}./my name is {name}./{name} here./{name} speaking./I am {name}."),
@@ -64,41 +66,45 @@ TRAIN = Words(
         "could you send us {items}/put me down for {items}/I'd like {items}/we would like to buy {items}"
     ),
     deliveries=_list(
-        "to {city}/for our shop in {city}/to my flat in {city}/to the office in {city}/delivered to {city}"
+        "to {city}/for our shop in {city}/to my flat in {city}/to the office in {city}/delivered to {city}/"
+        "to our address in {city}"
     ),
     dates=_list("by {date}/on {date}/before {date}/no later than {date}/for {date}"),
     noise=_list(
         "The last order was great./We have been customers for {n} years./How are you?/Sorry for the short notice./"
-        "Are you open this Friday?/Your shop was busy on Monday./Last time we took {n}./No rush./I called {n} times./"
+        "Last time we took {n}./No rush./I called {n} times./"
         "My neighbour told me about you./The weather is awful here."
     ),
 )
 
 HELDOUT = Words(
-    first_names=_list("Anna/Felix/Laura/Diego/Sofia/Kenji/Martin/Omar/Julia/Bruno/Esther/Ivan"),
-    last_names=_list("Lindgren/Abbott/Ferrari/Gupta/Wagner/Morgan/Sato/Pereira/Keller/Dubois/Quinn"),
-    kinds=_list("pine/copper/yellow/tall/cotton/square/bamboo/grey/silk/narrow"),
-    products=_list("table/teapot/curtain/mirror/jar/pillow/backpack/vase/coat hook/spoon/planter"),
-    cities=_list("Nantes/Turin/Seville/York/Gdansk/Linz/Odense/Braga/Bern/Oulu"),
+    first_names=_list(
+        "Anna/Martin/Simon/Andrew/George/Ben/Lily/Samuel/John/Joseph/Charles/Matthew/Luke/Jacob/Alex/Stephen"
+    ),
+    last_names=_list(
+        "Abbott/Gupta/Wagner/Morgan/Keller/Quinn/Hughes/Foster/Powell/Perry/Khan/Patel/Garcia/Lopez/Meyer/Hansen/Fischer"
+    ),
+    kinds=_list(
+        "pine/yellow/tall/square/grey/purple/orange/thick/soft/flat/wide/dark/clear/plain/double/mini/iron/stone"
+    ),
+    products=_list(
+        "table/jar/window/coat/phone/light/card/stamp/game/nail/key/bell/tree/pipe/board/sensor/filter/fan/sign/"
+        "phone case/table mat"
+    ),
+    cities=_list("Rome/Boston/Oxford/Cambridge/Berlin/York/Bern/Lisbon/Seattle/Dallas"),
     greetings=_list("Good afternoon,/Hi everyone,/Greetings,/Hello friends,"),
     introductions=_list("{name} writing./it's {name} again./my name's {name}."),
     signatures=_list("Cheers, {name}/Kind regards, {name}/Thank you, {name}"),
     requests=_list("please ship {items}/may I order {items}/we'd love to have {items}/kindly reserve {items}"),
-    deliveries=_list("to our house in {city}/for the cafe in {city}/shipped to {city}"),
-    dates=_list("until {date}/not after {date}/to arrive on {date}"),
+    deliveries=_list("to our house in {city}/for the cafe in {city}/delivered to our store in {city}"),
+    dates=_list("until {date}/in time for {date}/to arrive on {date}"),
     noise=_list(
-        "I saw you at the fair./We moved {n} weeks ago./Are you open on Tuesday?/You helped me {n} times before./"
+        "I saw you at the fair./We moved {n} weeks ago./You were closed when we came./You helped me {n} times before./"
         "I hope all is well."
     ),
 )
 
-NUMBERS = (
-    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
-)  # fmt: skip
+NUMBERS = _list("one/two/three/four/five/six/seven/eight/nine/ten/eleven/twelve")
 """The word for 1 stands first."""
 
-MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
+MONTHS = _list("January/February/March/April/May/June/July/August/September/October/November/December")

@@ -59,7 +59,7 @@ class HubModel:
 
     def fingerprint(self) -> str:
         """The id and the commit that is read."""
-        return f"hub:{self.id}@{self.commit}"
+        return f"hub:{self.id}@{self.folder.name}"
 
     def name(self) -> str:
         return self.id
@@ -119,7 +119,8 @@ class HubModel:
         from huggingface_hub import snapshot_download
 
         try:
-            return Path(snapshot_download(self.id, revision=self.commit, allow_patterns=list(patterns)))
+            # By the revision's own name, so that the cache here remembers which commit it meant.
+            return Path(snapshot_download(self.id, revision=self.revision, allow_patterns=list(patterns)))
         except Exception as error:
             raise self._in_words(error) from error
 

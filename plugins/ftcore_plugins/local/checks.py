@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ftcore.errors import did_you_mean
+from ftcore.errors import closest, did_you_mean
 from ftcore.types import Finding
 
 TOKENIZER_FILES = (
@@ -58,9 +58,11 @@ def _missing(path: Path, shown: str) -> Finding:
         return Finding("error", f"{shown} is a file, not a model folder", f"--model {Path(shown).parent.as_posix()}")
     parent = path.parent
     siblings = sorted(entry.name for entry in parent.iterdir() if entry.is_dir()) if parent.is_dir() else []
-    near = did_you_mean(path.name, siblings)
     where = "" if parent.is_dir() else f"; there is no {Path(shown).parent.as_posix()} either"
-    return Finding("error", f"there is no folder {shown}{near}{where}", "--model PATH/TO/FOLDER")
+    near = closest(path.name, siblings)
+    fix = shown.removesuffix("/").removesuffix(path.name) + near if near else "PATH/TO/FOLDER"
+    message = f"there is no folder {shown}{did_you_mean(path.name, siblings)}{where}"
+    return Finding("error", message, f"--model {fix}")
 
 
 def _no_config(path: Path, shown: str) -> Finding:

@@ -5,6 +5,8 @@ Only the language model is read; the result is plain weights, so every tuning me
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +22,26 @@ VERSION = 1
 def convert(gguf: Path, folder: Path) -> None:
     """Write model and tokenizer of a GGUF file into the empty `folder`. Raises ModelError for a file it cannot read."""
     facts = read_facts(gguf)
-    try:
-        tokenizer = _tokenizer(gguf, facts)
-        model = _model(gguf, facts)
-    except (OSError, ValueError, KeyError, NotImplementedError, AttributeError) as error:
-        raise ModelError(f"transformers cannot read this GGUF file: {error}", where=gguf.name) from error
+    with tempfile.TemporaryDirectory(prefix="ftcore-gguf-") as empty:
+        alone = _alone(gguf, Path(empty))
+        try:
+            tokenizer = _tokenizer(alone, facts)
+            model = _model(alone, facts)
+        except Exception as error:  # the parsers raise anything for a damaged file, tokenizers a bare Exception
+            raise ModelError(f"transformers cannot read this GGUF file: {error}", where=gguf.name) from error
     tokenizer.model_max_length = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _alone(gguf: Path, empty: Path) -> Path:
+    """The file in a folder of its own: transformers would also read a config, template or adapter beside it."""
+    link = empty / "model.gguf"
+    try:
+        link.symlink_to(gguf.resolve())
+    except OSError:  # Windows, without the right to make links
+        shutil.copyfile(gguf, link)
+    return link
 
 
 def read_facts(gguf: Path) -> dict[str, Any]:

@@ -73,8 +73,7 @@ def _usage(session: Session, is_peft: bool) -> Iterator[str]:
 
 def _results(session: Session) -> Iterator[str]:
     """A table of the metrics, if the session knows them: by `before` and `after`, evaluator, metric."""
-    results: Mapping[str, Any] = getattr(session, "results", {})
-    before, after = results.get("before", {}), results.get("after", {})
+    before, after = session.results.get("before", {}), session.results.get("after", {})
     rows = [
         f"| {metric.replace('_', ' ')} | {_number(before, evaluator, metric)} | {_number(after, evaluator, metric)} |"
         for evaluator in {**before, **after}
@@ -128,7 +127,7 @@ def _cell(value: Any) -> str:
 
 def _local(text: Any) -> str:
     """A path without the folders of the machine that it is on."""
-    return re.sub(r"^(~|[A-Za-z]:)?[/\\].*[/\\]", "", str(text))
+    return re.sub(r"^(~[\w.-]*|[A-Za-z]:)?[/\\](.*[/\\])?", "", str(text))
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""Signals: while a run loads or writes they end it at once; while it trains, after the step that is under way."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ftcore.errors import Interrupted
+from ftcore.run.session import Session
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Signal(BaseException):
+    """No Exception, so that nobody on the way (a reporter's guard, a library's retry) takes it for a failure."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+@contextmanager
+def at_once(folder: Path) -> Iterator[None]:
+    """A signal unwinds the run, so that what is half written is cleaned up. Raises Interrupted."""
+    try:
+        with _handled_by(_raise):
+            yield
+    except _Signal as stop:
+        can_go_on = (folder / "lock.json").is_file()
+        fix = f"ftcore resume {folder}" if can_go_on else None
+        raise Interrupted(stop.number, where=str(folder), fix=fix) from None
+
+
+@contextmanager
+def after_the_step(session: Session) -> Iterator[None]:
+    """Inside `at_once`: the first signal asks the run to stop at the next safe place; the second is immediate."""
+
+    def ask(number: int, _: object) -> None:
+        if session.stop_signal is not None:
+            raise _Signal(number)
+        session.stop_signal = number
+
+    with _handled_by(ask):
+        yield
+
+
+def _raise(number: int, _: object) -> None:
+    raise _Signal(number)
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, object], None]) -> Iterator[None]:
+    try:
+        old = {number: signal.signal(number, handler) for number in SIGNALS}
+    except ValueError:  # not in the main thread, where signals belong to somebody else
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, before in old.items():
+            signal.signal(number, before)
