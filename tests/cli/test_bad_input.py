@@ -285,6 +285,31 @@ def test_a_line_that_is_no_json_has_its_line_and_column(attempt: Try, tmp_path: 
     assert 1 <= column <= len(lines[1016])
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"prompt": "a", "prompt": "b", "completion": "c"}', "the key 'prompt' is there twice"),
+        ('{"prompt": "a", "completion": NaN}', "NaN is not JSON"),
+        ('{"prompt": "a", "completion": "\\ud800"}', "half of a surrogate pair"),
+        ('{"prompt": "a", "completion": "b"} {}', "there is more on the line after the row"),
+    ],
+)
+def test_json_that_can_be_read_in_two_ways_is_not_read(attempt: Try, tmp_path: Path, line: str, words: str):
+    (tmp_path / "j.jsonl").write_text(f"{line}\n" * 3)
+    refused(attempt(data="j.jsonl"), DATA, "no row could be read", "j.jsonl:2", words)
+    good = "\n".join(json.dumps(row) for row in echo_rows(5))
+    (tmp_path / "j.jsonl").write_text(f"{good}\n{line}\n")
+    refused(attempt(data="j.jsonl"), DATA, "j.jsonl:6", words, "--data.bad_rows drop")
+
+
+def test_a_mapped_place_that_some_rows_lack_names_those_rows(attempt: Try, tmp_path: Path):
+    rows: list[dict[str, Any]] = [{"q": f"a{n}", "a": {"text": "b"}} for n in range(6)]
+    write_rows(tmp_path / "m.jsonl", [*rows, {"q": "c", "a": None}])
+    mapping = ["--data.columns", "prompt=q", "--data.columns", "completion=a.text"]
+    refused(attempt(*mapping, data="m.jsonl"), DATA, "m.jsonl:7: 'a' is null in this row, so there is no 'a.text'")
+    assert attempt(*mapping, "--data.bad_rows", "drop", data="m.jsonl").code == 0
+
+
 def test_a_row_longer_than_the_limit_is_cut_counted_and_the_run_goes_on(attempt: Try, tmp_path: Path):
     write_rows(tmp_path / "long.jsonl", [*echo_rows(11), {"prompt": "a", "completion": "y" * 600}])
     result = attempt("--reporters", "console", "--out", "run", data="long.jsonl")

@@ -198,3 +198,118 @@ def test_an_optimizer_that_does_not_exist_is_refused_before_anything_is_read(cas
     assert result.code == 2
     assert "there is no optimizer 'adamw_troch' (did you mean 'adamw_torch'?)" in result.err
     assert not (case.folder / "run").exists()
+
+
+# What a plugin gives back ---------------------------------------------------------------------------------------------
+
+EXPORTER = """
+from ftcore import ExporterSpec, Ref, hookimpl
+
+@hookimpl
+def ftcore_exporters():
+    yield ExporterSpec(name="odd", summary="writes what cannot be used", factory=Ref(__name__ + ":Odd"))
+
+class Odd:
+    def export(self, session, folder):
+        import torch
+        from safetensors.torch import save_file
+
+        {what}
+        return []
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("pass", "the exporter wrote no tensors"),
+        ("save_file({'x': torch.tensor([1.0, float('nan')])}, folder / 'x.safetensors')", "x holds NaN or infinity"),
+        ("(folder / 'x.safetensors').write_bytes(b'half')", "the tensors cannot be read"),
+    ],
+)
+def test_an_artifact_is_named_only_when_it_can_be_used(case: Case, what: str, words: str):
+    result = case.run(*plugin_file(case.folder, EXPORTER.format(what=what)), "--exporter", "odd")
+    assert result.code == 4
+    assert words in result.err
+    names = {path.name for path in (case.folder / "run").iterdir()}
+    assert "checkpoints" in names, "what was learned is not lost"
+    assert not [name for name in names if "model" in name or name == "report.json"]
+
+
+METHOD = """
+from ftcore import MethodSpec, Ref, hookimpl
+from ftcore_plugins.full.method import Full
+
+@hookimpl
+def ftcore_tuning_methods():
+    yield MethodSpec(name="idle", summary="trains nothing", trains_base=True, artifact="model",
+                     factory=Ref(__name__ + ":Idle"), defaults={"learning_rate": 1e-3})
+
+class Idle(Full):
+    def __init__(self):
+        pass
+
+    def attach(self, model):
+        return model.requires_grad_(False)
+"""
+
+
+def test_a_method_that_trains_nothing_is_refused(case: Case):
+    result = case.run(*plugin_file(case.folder, METHOD), "--method", "idle")
+    assert result.code == 7
+    assert "the method 'idle' leaves no parameter to train" in result.err
+    assert "  try: ftcore explain idle" in result.err
+    assert not (case.folder / "run").exists()
+
+
+LOADER = """
+from ftcore import LoaderSpec, Ref, hookimpl
+from ftcore_plugins.local.folder import Folder
+from ftcore_plugins.local.config import FolderConfig
+
+@hookimpl
+def ftcore_model_loaders():
+    yield LoaderSpec(name="huge", summary="does not fit", argument="path", factory=Ref(__name__ + ":Huge"),
+                     config=Ref("ftcore_plugins.local.config:FolderConfig"))
+
+class Huge(Folder):
+    def model(self, **options):
+        {what}
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "words"),
+    [
+        ("raise MemoryError('no room for 140 GB')", 5, "the model does not fit into memory: no room for 140 GB"),
+        ("raise ValueError('rope_scaling is odd')", 4, "the model cannot be loaded: rope_scaling is odd"),
+    ],
+)
+def test_a_model_that_does_not_load_leaves_no_folder(case: Case, what: str, code: int, words: str):
+    result = case.run(*plugin_file(case.folder, LOADER.format(what=what)), "--model", f"huge:{case.tiny}")
+    assert result.code == code
+    assert words in result.err
+    assert result.err.splitlines()[-1].startswith("  try: ")
+    assert not (case.folder / "run").exists()
+
+
+def test_a_run_without_held_out_rows_judges_nothing_and_says_so(case: Case):
+    result = case.run("--evaluate.holdout", 0, "--evaluators", "loss", reporters="console,metrics")
+    assert result.code == 0
+    assert "warning: no row is held out" in result.err
+    report = json.loads((case.folder / "run" / "report.json").read_text())
+    assert report["before"] == report["after"] == {}
+
+
+def test_a_base_model_without_a_template_gets_a_plain_one_that_is_kept(case: Case):
+    from transformers import AutoTokenizer
+
+    from ftcore.testing.tiny import save_tiny
+
+    base = save_tiny(case.folder / "base")
+    (base / "chat_template.jinja").unlink()
+    result = case.run("--model", base, "--train.max_length", 600, reporters="console,metrics")
+    assert result.code == 0, result.err
+    assert "note: the model brings no chat template; a plain one is used and saved with the result" in result.err
+    assert "train.max_length 600 is longer than the 512 tokens the model was made for" in result.err
+    assert "### Response:" in AutoTokenizer.from_pretrained(case.folder / "run" / "model").chat_template

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +136,10 @@ def test_a_stopped_run_ends_like_one_that_never_stopped(case: Case, method: str,
         ["--method.plus_ratio", 4, "--train.weight_decay", 0.1, "--train.scheduler", "inverse_sqrt"],
         ["--strategy.packing", "--train.batch_size", 1, "--train.max_length", 64],
         ["--train.gradient_checkpointing", "--method.dropout", 0.2],
+        ["--method", "qlora"],
+        ["--method", "freeze"],
     ],
-    ids=["micro-batches", "adafactor", "sgd", "parameter-groups", "packing", "gradient-checkpointing"],
+    ids=["micro-batches", "adafactor", "sgd", "parameter-groups", "packing", "recomputing", "qlora", "freeze"],
 )
 def test_so_it_is_with_other_settings(case: Case, settings: list[object]):
     whole = case.whole(*settings)
@@ -253,6 +256,29 @@ def test_a_run_whose_last_step_is_done_trains_no_further(case: Case):
     assert result.code == 0, result.err
     assert outcome(case.folder / "parts") == whole
     assert len(whole["steps"]) == 3
+
+
+def test_a_second_signal_does_not_wait(case: Case):
+    impatient = ONCE.replace("os.kill(os.getpid(), signal.SIGTERM)", "[os.kill(os.getpid(), 15) for _ in range(2)]")
+    never = [*plugin_file(case.folder, impatient, 99), "--evaluators", "once"]
+    whole = case.whole("--evaluate.every", 3, *never)
+    plugin = plugin_file(case.folder, impatient, 3)
+    stopped = case.ftcore("run", *case.line("--evaluate.every", 3, *plugin, "--evaluators", "once"), "--out", "parts")
+    assert stopped.code == 143
+    assert "try: ftcore resume parts" in stopped.err
+    assert not (case.folder / "parts" / "checkpoints").exists(), "nothing was saved"
+    plugin_file(case.folder, impatient, 99)
+    result = case.ftcore("resume", "parts", *plugin)
+    assert result.code == 0, result.err
+    assert outcome(case.folder / "parts") == whole
+
+
+def test_a_run_in_a_thread_leaves_signals_to_their_owner(case: Case):
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(case.ftcore("run", *case.line(), "--out", "run").code))
+    thread.start()
+    thread.join()
+    assert codes == [0]
 
 
 # While nothing trains -------------------------------------------------------------------------------------------------

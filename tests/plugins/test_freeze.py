@@ -66,8 +66,3 @@ def test_no_more_trains_than_was_trained_before():
     assert count(model)[0] == count(model)[1]
     trained(model, blocks=1)
     assert count(model)[0] == sum(parameter.numel() for parameter in model.model.layers[1].parameters())
-
-
-def test_there_is_no_base_model_to_go_back_to():
-    with pytest.raises(UsageError, match="overwrites the last blocks"):
-        Freeze(FreezeConfig()).disabled(tiny_model())

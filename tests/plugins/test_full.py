@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ftcore.errors import ModelError, UsageError
+from ftcore.errors import ModelError
 from ftcore.parameters import count, decoder_blocks, freeze_all, load_trainable, trainable_state
 from ftcore.testing.tiny import ARCHITECTURES, tiny_model, tiny_tokenizer
 from ftcore_plugins.full.config import FullConfig
@@ -16,11 +16,6 @@ def test_every_parameter_trains_even_one_that_was_frozen():
     freeze_all(model)
     trainable, total = count(Full(FullConfig()).attach(model))
     assert trainable == total == sum(parameter.numel() for parameter in model.parameters())
-
-
-def test_there_is_no_base_model_to_go_back_to():
-    with pytest.raises(UsageError, match="overwrites the base model"):
-        Full(FullConfig()).disabled(tiny_model())
 
 
 def test_a_tied_head_is_checkpointed_once():

@@ -51,7 +51,7 @@ def _preview(
     account = prepared.account()
     findings = [*plan.findings, *prepared.findings]
     if as_json:
-        click.echo(json.dumps({"rows": records, "account": account}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"rows": records, "account": account}, indent=2))
         return
     for number, record in enumerate(records, 1):
         click.echo(click.style(f"── row {number} ", bold=True) + f"({_counts(record)})")

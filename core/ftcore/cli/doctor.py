@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ftcore.cli.listing import table
+from ftcore.specs import KINDS
 
 GIB = 1 << 30
 
@@ -23,6 +24,8 @@ def doctor(as_json: bool) -> None:
     from ftcore.run.report import versions
 
     manager = options.manager()
+    for kind in KINDS:
+        manager.catalogue(kind)  # asks every plugin, so that what fails in a hook shows too
     record: dict[str, Any] = {
         "python": platform.python_version(),
         "platform": platform.platform(),

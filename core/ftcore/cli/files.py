@@ -129,13 +129,14 @@ def _variants(manager: PluginManager, axis: str) -> Iterator[dict[str, Any]]:
     for offers in manager.catalogue(axis).values():
         for offer in offers:
             model = offer.spec.config.load().model_json_schema() if offer.spec.config else {"properties": {}}
+            unnamed = offer.spec.default and offer.plugin.is_built_in  # then it is what an entry without a name means
             name = {"const": offer.spec.name, "description": offer.spec.summary}
             yield {
                 **model,
                 "type": "object",
                 "title": f"{KINDS[axis].title} {offer.spec.name}",
                 "properties": {"name": name, **model.get("properties", {}), **shared},
-                "required": ["name", *model.get("required", [])],
+                "required": [*([] if unnamed else ["name"]), *model.get("required", [])],
                 "additionalProperties": False,
             }
 

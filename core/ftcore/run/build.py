@@ -17,7 +17,9 @@ def build(loaded: Loaded) -> Session:
     model = loaded.method.attach(loaded.model)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise PluginError(
-            f"the method {plan.method.spec.name!r} leaves no parameter to train", where=plan.method.plugin.key
+            f"the method {plan.method.spec.name!r} leaves no parameter to train",
+            where=plan.method.plugin.key,
+            fix=f"ftcore explain {plan.method.spec.name}",
         )
     if plan.train.gradient_checkpointing and not plan.method.spec.trains_base:
         # Recomputation starts from the block's input, which needs a gradient although the embedding is frozen.

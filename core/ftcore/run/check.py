@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, ResourceError, UsageError
 from ftcore.manager import PluginManager
-from ftcore.run.plan import Choice, Plan
+from ftcore.run.plan import Choice, DataChoice, Plan
 from ftcore.run.resolve import missing_packages
 from ftcore.run.rows import Recognised, label, read, recognise, refuse_bad_rows
 from ftcore.specs import StrategySpec
@@ -23,8 +23,10 @@ NAMED_BAD_ROWS = 20
 def check(plan: Plan, manager: PluginManager) -> Plan:
     """The plan with its findings. Raises the first error that makes it impossible, with the others behind it."""
     findings: list[Finding] = []
-    for error in _errors(plan, manager, findings):
-        raise error
+    _refuse(_at_a_glance(plan, manager))
+    recognised: list[tuple[DataChoice, Recognised]] = []
+    _refuse(_by_opening(plan, manager, findings, recognised))
+    _refuse(_rows(recognised, findings))
     for plugin, found in manager.each("ftcore_plan_findings", plan=plan):
         for finding in found or ():
             if finding.level == "error":
@@ -33,16 +35,42 @@ def check(plan: Plan, manager: PluginManager) -> Plan:
     return dataclasses.replace(plan, findings=tuple(findings))
 
 
-def _errors(plan: Plan, manager: PluginManager, findings: list[Finding]) -> Iterator[FtcoreError]:
+def _refuse(errors: Iterator[FtcoreError]) -> None:
+    """Raise the first error and say the others with it, so that nobody mends one only to meet the next."""
+    found = list(errors)
+    if found:
+        first, *others = found
+        also = (f"also: {error.where}: {error.what}" if error.where else f"also: {error.what}" for error in others)
+        first.more = (*first.more, *also)
+        raise first
+
+
+def _at_a_glance(plan: Plan, manager: PluginManager) -> Iterator[FtcoreError]:
     yield from _combination(plan, manager)
     yield from _numbers(plan)
     yield from _packages(plan)
     yield from _out(plan)
+
+
+def _by_opening(
+    plan: Plan, manager: PluginManager, findings: list[Finding], recognised: list[tuple[DataChoice, Recognised]]
+) -> Iterator[FtcoreError]:
+    """Look at the model's files and at the first rows of local sources, which takes no time however large they are."""
     for finding in plan.model.build().findings():
         if finding.level == "error":
             yield ModelError(finding.message, fix=finding.fix)
         findings.append(finding)
-    yield from _rows(plan, manager, findings)
+    for entry in plan.data:
+        if not entry.source.spec.local:
+            continue
+        try:
+            found = recognise(manager, entry)
+        except FtcoreError as error:
+            yield error
+            continue
+        findings.append(Finding("note", f"{label(entry)}: format {found.name} ({found.reason})"))
+        yield from fits(plan.strategy, found, label(entry), manager)
+        recognised.append((entry, found))
 
 
 def _combination(plan: Plan, manager: PluginManager) -> Iterator[FtcoreError]:
@@ -113,18 +141,9 @@ def _free(folder: Path) -> Path:
     return next(path for n in range(2, 10_000) if not (path := folder.with_name(f"{folder.name}-{n}")).exists())
 
 
-def _rows(plan: Plan, manager: PluginManager, findings: list[Finding]) -> Iterator[FtcoreError]:
-    """Read every row of local sources once: format, bad rows, and whether the strategy can learn from them."""
-    for entry in plan.data:
-        if not entry.source.spec.local:
-            continue
-        try:
-            recognised = recognise(manager, entry)
-        except FtcoreError as error:
-            yield error
-            continue
-        findings.append(Finding("note", f"{label(entry)}: format {recognised.name} ({recognised.reason})"))
-        yield from fits(plan.strategy, recognised, label(entry), manager)
+def _rows(sources: list[tuple[DataChoice, Recognised]], findings: list[Finding]) -> Iterator[FtcoreError]:
+    """Read every row of local sources once, for bad ones."""
+    for entry, recognised in sources:
         bad: list[BadRow] = []
         total_bad = good = 0
         for row in read(entry, recognised):
@@ -143,6 +162,7 @@ def _rows(plan: Plan, manager: PluginManager, findings: list[Finding]) -> Iterat
                 more=reasons,
                 fix=fix,
             )
+            continue
         try:
             refuse_bad_rows(entry, bad, total_bad)
         except DataError as error:

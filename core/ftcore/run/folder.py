@@ -33,6 +33,13 @@ def create(plan: Plan) -> Path:
 def _create(plan: Plan) -> Path:
     if plan.out is not None:
         plan.out.mkdir(parents=True, exist_ok=True)
+        try:
+            # The first file of a run. Of two runs that begin at once, one makes it and the other is refused.
+            (plan.out / "quarantine.jsonl").touch(exist_ok=False)
+        except FileExistsError:
+            raise UsageError(
+                "another run has just begun in this folder", where=str(plan.out), fix=f"--out {plan.out}-2"
+            ) from None
         return plan.out
     today = datetime.date.today().isoformat()
     base = Path("runs") / f"{today}-{plan.method.spec.name}-{plan.strategy.spec.name}"

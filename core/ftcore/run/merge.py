@@ -8,8 +8,8 @@ from typing import Any
 from ftcore.errors import ModelError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.protocols import MergeableMethod
-from ftcore.run.folder import manifest, write_json
-from ftcore.run.reload import reload
+from ftcore.run.folder import manifest, read_json, writable, write_json
+from ftcore.run.reload import Tuned, reload
 
 TOLERANCE = 1e-3
 """Largest difference of a logit between the merged and the unmerged model, in float32."""
@@ -35,9 +35,12 @@ def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "floa
         )
     if not spec.mergeable:
         raise UsageError(
-            f"what the method {spec.name!r} learns cannot be folded into the base model", where=str(folder)
+            f"what the method {spec.name!r} learns cannot be folded into the base model",
+            where=str(folder),
+            fix=f"use it beside its base: ftcore chat {folder}",
         )
     assert isinstance(tuned.method, MergeableMethod)
+    _must_be_its_base(tuned, folder)
     probe = _probe(tuned.tokenizer)
     with torch.no_grad():
         expected = tuned.model(**probe).logits.float()
@@ -45,10 +48,22 @@ def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "floa
         difference = float((merged(**probe).logits.float() - expected).abs().max())
     if not difference <= TOLERANCE:
         raise ModelError(f"the merged model differs from the adapter by {difference:.2g}; nothing was written")
-    merged.to(precision).save_pretrained(target)
-    tuned.tokenizer.save_pretrained(target)
-    write_json(target / "MANIFEST.json", {"files": manifest(target)})
+    with writable(target):
+        merged.to(precision).save_pretrained(target)
+        tuned.tokenizer.save_pretrained(target)
+        write_json(target / "MANIFEST.json", {"files": manifest(target)})
     return difference
+
+
+def _must_be_its_base(tuned: Tuned, folder: Path) -> None:
+    """Raise ModelError when the base model is no longer that of the run: the shapes would fit, the weights not."""
+    loader = tuned.plan.model.build()
+    if loader.fingerprint() != read_json(folder / "lock.json").get("model"):
+        raise ModelError(
+            "the base model has changed since the run, so the adapter no longer belongs to it",
+            where=loader.name(),
+            fix=f"train it anew: ftcore run {folder / 'run.yaml'} --out {folder}-2",
+        )
 
 
 def _probe(tokenizer: Any) -> Any:

@@ -130,7 +130,10 @@ def refer(manager: PluginManager, axis: str, reference: Any) -> tuple[Offer, dic
     text = str(reference)
     catalogue = manager.catalogue(axis)
     name, colon, rest = text.partition(":")
-    is_qualified = "/" in text and text.rpartition("/")[2] in catalogue and not Path(text).exists()
+    # `./demo` is a path, and `acme/demo` a model on the hub, unless a plugin called acme offers `demo`.
+    owner, _, last = text.rpartition("/")
+    owners = {name for offer in catalogue.get(last, ()) for name in (offer.plugin.distribution, offer.plugin.name)}
+    is_qualified = owner in owners and not Path(text).exists()
     if text in catalogue or is_qualified:
         return manager.find(axis, text), {}
     if colon and name in catalogue:

@@ -28,12 +28,18 @@ class _Loader(yaml.SafeLoader):
     pass
 
 
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
 # YAML 1.1 reads 1e-5 as text, since it wants a dot in the mantissa. Everybody who writes a learning rate means 0.00001.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
+# The dumper knows it too, so that a text such as the commit 12e4567 is written in quotes.
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$"),
+        list("-+0123456789."),
+    )
 
 
 def read_run_file(path: Path) -> RunFile:
@@ -106,4 +112,4 @@ def dump_run_file(values: Any) -> str:
     PyYAML writes some line breaks of Unicode (U+0085) so that they read back as blanks, unless what is not ASCII is
     escaped.
     """
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=False, width=100)
+    return str(yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=100))

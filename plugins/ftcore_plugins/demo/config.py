@@ -19,7 +19,7 @@ class DemoModelConfig(Settings):
 class DemoDataConfig(Settings):
     """How many orders are written."""
 
-    rows: Annotated[int, Field(gt=0, le=20000)] = 400
+    rows: Annotated[int, Field(gt=0, le=20000)] = 320
     """Orders to train on."""
 
     heldout: Annotated[int, Field(ge=0, le=2000)] = 64

@@ -5,26 +5,22 @@ Blocks, head and norms are found by how the model is built, not by an architectu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
 
 from ftcore.errors import UsageError, did_you_mean
-from ftcore.parameters import decoder_blocks, freeze_all, load_trainable, trainable_state
+from ftcore.parameters import decoder_blocks, freeze_all
 from ftcore_plugins.freeze.config import FreezeConfig
+from ftcore_plugins.full.method import Full
 
 
-class Freeze:
-    def __init__(self, config: FreezeConfig) -> None:
-        self.config = config
+class Freeze(Full):
+    """Trains less than `Full`, and is saved and put back as that is."""
 
-    def load_options(self) -> dict[str, Any]:
-        return {}
+    config: FreezeConfig
 
     def attach(self, model: PreTrainedModel) -> nn.Module:
         """Raises UsageError when a pattern, or the settings as a whole, name no parameter of the model."""
@@ -51,23 +47,6 @@ class Freeze:
         if self.config.norms:
             # RMSNorm, LayerNorm and their kin share nothing but the word in their class's name.
             yield from (module for module in model.modules() if "norm" in type(module).__name__.lower())
-
-    def disabled(self, model: nn.Module) -> AbstractContextManager[Any]:  # noqa: ARG002
-        raise UsageError(
-            "freeze overwrites the last blocks, so there is no base model to go back to", fix="--method lora"
-        )
-
-    def state(self, model: nn.Module) -> dict[str, Tensor]:
-        return trainable_state(model)
-
-    def load_state(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-        load_trainable(model, state)
-
-    def merge(self, model: nn.Module) -> PreTrainedModel:
-        return model
-
-    def save(self, model: nn.Module, folder: Path) -> None:
-        model.save_pretrained(folder)
 
 
 def _named(model: nn.Module, pattern: str) -> list[nn.Parameter]:

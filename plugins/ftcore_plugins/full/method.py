@@ -6,14 +6,12 @@ It keeps no copy of what the model was, so it cannot be switched off to serve as
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from ftcore.errors import UsageError
 from ftcore.parameters import load_trainable, trainable_state
 from ftcore_plugins.full.config import FullConfig
 
@@ -27,11 +25,6 @@ class Full:
 
     def attach(self, model: PreTrainedModel) -> nn.Module:
         return model.requires_grad_(True)
-
-    def disabled(self, model: nn.Module) -> AbstractContextManager[Any]:  # noqa: ARG002
-        raise UsageError(
-            "full fine-tuning overwrites the base model, so there is none to go back to", fix="--method lora"
-        )
 
     def state(self, model: nn.Module) -> dict[str, Tensor]:
         return trainable_state(model)
