@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Terminal
+from tests.docs.reader import compare_with_the_tutorial
 
 pytestmark = pytest.mark.real
 
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.real
 def test_the_demo_teaches_a_model_what_it_could_not_do(ftcore: Terminal, tmp_path: Path):
     result = ftcore("run", "--method", "qlora", "--json")
     assert result.code == 0, result.err
+    compare_with_the_tutorial(result)
     before, after = (result.json[when]["exact-match"]["exact_match"] for when in ("before", "after"))
     assert before < 0.10
     assert after > 0.80
