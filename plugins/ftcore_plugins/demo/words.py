@@ -99,7 +99,7 @@ HELDOUT = Words(
     deliveries=_list("to our house in {city}/for the cafe in {city}/delivered to our store in {city}"),
     dates=_list("until {date}/in time for {date}/to arrive on {date}"),
     noise=_list(
-        "I saw you at the fair./We moved {n} weeks ago./You were closed when we came./You helped me {n} times before./"
+        "I saw you at the fair./We moved {n} weeks ago./You were closed when we came./You helped me very well before./"
         "I hope all is well."
     ),
 )
