@@ -47,7 +47,8 @@ def refused(result: Result, code: int, *words: str) -> None:
     assert "has a bug" not in result.err
     for word in words:
         assert word in result.err
-    assert not [path for path in Path().rglob("*") if path.name in ("run.yaml.lock", "quarantine.jsonl", "rows.arrow")]
+    begun = {"lock.json", "quarantine.jsonl", "rows.arrow"}
+    assert not [path for path in Path().rglob("*") if path.name in begun], "no run folder is left behind"
 
 
 def snapshot(folder: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,10 +122,15 @@ def test_memory_that_runs_out_says_what_to_make_smaller(case: Case, what: str):
     assert len(result.err.splitlines()) <= 6
 
 
-def test_another_runtime_error_is_not_taken_for_memory(case: Case):
+def test_another_runtime_error_is_our_own_bug_and_goes_into_a_file(case: Case, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(case.folder))
     result = case.failing("raise RuntimeError('size mismatch')")
     assert result.code == 1
     assert "ftcore has a bug: RuntimeError: size mismatch" in result.err
+    assert "Traceback" not in result.err
+    [crash] = case.folder.glob("ftcore-crash-*.txt")
+    assert str(crash) in result.err
+    assert "Traceback" in crash.read_text()
 
 
 @contextmanager

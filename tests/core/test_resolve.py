@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from ftcore.errors import PluginError, ResourceError, UsageError
 from ftcore.manager import PluginManager
+from ftcore.run.check import missing_packages
+from ftcore.run.choose import merge
 from ftcore.run.plan import Plan
-from ftcore.run.resolve import merge, missing_packages, resolve
+from ftcore.run.resolve import resolve
 from ftcore.run.runfile import RunFile, dump_run_file, parse_run_file
 from tests.core.test_resume import plugin_file
 

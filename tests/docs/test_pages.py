@@ -80,7 +80,7 @@ def test_python_compiles(block: Block):
 
 @pytest.mark.parametrize("block", of("yaml"), ids=lambda block: block.where)
 def test_run_files_have_known_keys(block: Block):
-    from ftcore.run.resolve import KEYS
+    from ftcore.run.choose import KEYS
 
     assert set(yaml.safe_load(block.text)) <= set(KEYS)
 

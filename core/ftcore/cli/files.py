@@ -16,8 +16,9 @@ from ftcore.cli.run import CONTEXT
 from ftcore.config import SECTIONS, DataSettings
 from ftcore.errors import ResourceError, UsageError
 from ftcore.manager import PluginManager
+from ftcore.run.choose import KEYS, LISTS
 from ftcore.run.plan import Plan
-from ftcore.run.resolve import KEYS, LISTS, resolve
+from ftcore.run.resolve import resolve
 from ftcore.settings import Settings
 from ftcore.specs import KINDS
 

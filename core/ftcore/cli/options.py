@@ -16,7 +16,7 @@ import click
 from ftcore.config import SECTIONS, DataSettings
 from ftcore.errors import UsageError
 from ftcore.manager import Offer, PluginManager
-from ftcore.run.resolve import AXES, LISTS, choose, merge
+from ftcore.run.choose import AXES, LISTS, choose, merge
 from ftcore.run.runfile import RunFile, read_run_file
 from ftcore.settings import Settings
 from ftcore.specs import KINDS
@@ -183,7 +183,7 @@ def _of_model(model: type[Settings], prefix: str, section: str) -> Iterator[Sett
 
 
 def flags_of(ctx: click.Context, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The second pass: what the user wrote, dotted, as `ftcore.run.resolve.merge` takes it."""
+    """The second pass: what the user wrote, dotted, as `ftcore.run.choose.merge` takes it."""
     flags: dict[str, Any] = {}
     by_name = {parameter.name: parameter for parameter in ctx.command.get_params(ctx)}
     for name, value in given.items():

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, ResourceError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.run.plan import Choice, DataChoice, Plan
-from ftcore.run.resolve import missing_packages
 from ftcore.run.rows import Recognised, label, read, recognise, refuse_bad_rows
 from ftcore.specs import StrategySpec
 from ftcore.types import BadRow, Finding
@@ -191,3 +191,8 @@ def fits(
         where=source,
         fix=f"--strategy {others[0]}" if others else "ftcore list strategies",
     )
+
+
+def missing_packages(packages: Sequence[str]) -> list[str]:
+    """Those of the import names that are not installed, found without importing them."""
+    return [package for package in packages if importlib.util.find_spec(package) is None]

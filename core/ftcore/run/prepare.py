@@ -1,7 +1,6 @@
-"""Rows → token ids on disk, split into trained and held out, with the supervision gate on the way.
+"""Rows → token ids on disk, split into trained and held out; every row passes the supervision gate.
 
-Rows stream from the source to an Arrow file, so a data set larger than memory works. Training silently on nothing is
-the most frequent failure of fine-tuning; the gate counts what is learned and refuses a source that teaches nothing.
+Rows stream from the source to an Arrow file, so a data set larger than memory works.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from ftcore.errors import DataError
 from ftcore.manager import PluginManager
 from ftcore.run.plan import DataChoice, Plan
 from ftcore.run.rows import Account, Kept, label, read, recognise, refuse_bad_rows
+from ftcore.run.supervision import count, gate, why_nothing
 from ftcore.run.tokens import Encoded, encode
 from ftcore.types import BadRow, ChatExample, Example, Finding, TextExample, Turn
 
@@ -76,8 +76,8 @@ class Prepared:
         """The sums over all sources, as they stand in data.json."""
         dropped: dict[str, int] = {}
         for account in self.accounts:
-            for reason, count in account.dropped.items():
-                dropped[reason] = dropped.get(reason, 0) + count
+            for reason, number in account.dropped.items():
+                dropped[reason] = dropped.get(reason, 0) + number
         totals = {
             name: sum(getattr(account, name) for account in self.accounts) for name in ("read", "trained", "heldout")
         }
@@ -115,7 +115,7 @@ def prepare(
                     writer.write(outcome[0], outcome[1].example)
                     entries.append(outcome[2])
                     advance(len(entries))
-            _gate(plan, account, bad, findings)
+            gate(plan, account, bad, findings)
     trained, heldout = _split(plan, entries, accounts, findings)
     return Prepared(path, trained, heldout, accounts, findings)
 
@@ -143,91 +143,16 @@ def _outcomes(
             account.dropped["not renderable"] += 1
             yield BadRow(row.where, str(error))
             continue
-        _count(account, encoded)
+        count(account, encoded)
         if encoded.num_trained == 0:
             account.dropped["nothing to learn"] += 1
-            yield BadRow(row.where, _nothing(encoded, plan.train.max_length))
+            yield BadRow(row.where, why_nothing(encoded, plan.train.max_length))
             continue
         account.tokens += len(encoded.input_ids)
         account.trained_tokens += encoded.num_trained
         digest = hashlib.blake2b(repr((encoded.input_ids, encoded.labels)).encode(), digest_size=16).digest()
         yield encoded, row, _Entry(digest, number, row.heldout, repeats)
     refuse_bad_rows(entry, bad, len(bad))
-
-
-def _count(account: Account, encoded: Encoded) -> None:
-    account.cut += encoded.is_cut
-    account.doubled_bos += encoded.doubled_bos
-    account.special_in_text += encoded.special_in_text
-    account.unlearned_turns += encoded.unlearned_turns
-    account.longest = max(account.longest, encoded.length)
-
-
-def _nothing(encoded: Encoded, limit: int) -> str:
-    if encoded.is_cut:
-        return (
-            f"nothing to learn: the prompt alone fills train.max_length {limit} (the row has {encoded.length} tokens)"
-        )
-    if encoded.unlearned_turns:
-        return "nothing to learn: the model's chat template renders the answer differently inside the conversation"
-    return "nothing to learn: no turn of the row is an answer"
-
-
-def _gate(plan: Plan, account: Account, bad: list[BadRow], findings: list[Finding]) -> None:
-    """Refuse a source that teaches nothing; say what is cut, doubled or odd about the rest."""
-    kept = account.read - sum(account.dropped.values())
-    longer = f"--train.max_length {account.longest}"
-    if account.read and not kept and account.longest == 0 and not account.dropped["bad row"]:
-        raise DataError(
-            f"no row of this source is drawn; {account.read} rows are too few for its weight",
-            where=account.source,
-            fix="--data.weight 1",
-        )
-    if account.read and not kept:
-        raise DataError(
-            "nothing would be learned from this source: no row has a token to train on",
-            where=account.source,
-            more=[f"{row.where}: {row.reason}" for row in bad[:3]],
-            fix=longer if account.longest > plan.train.max_length else "ftcore data preview --data …",
-        )
-    if not kept:
-        raise DataError("the source holds no row", where=account.source)
-    empty = account.dropped["nothing to learn"]
-    if empty:
-        findings.append(Finding("warning", f"{account.source}: {empty} rows teach nothing and are dropped", longer))
-    if account.cut:
-        findings.append(
-            Finding(
-                "warning",
-                f"{account.source}: {account.cut} of {account.read} rows exceed {plan.train.max_length} tokens; "
-                "their end, and so the token that ends a turn, is cut off",
-                longer,
-            )
-        )
-    if account.doubled_bos:
-        findings.append(
-            Finding(
-                "warning",
-                f"{account.source}: {account.doubled_bos} rows begin with the start token twice; "
-                "take it out of the text, since the tokenizer adds one",
-            )
-        )
-    if account.special_in_text:
-        findings.append(
-            Finding(
-                "warning",
-                f"{account.source}: {account.special_in_text} rows spell a special token such as "
-                "<|endoftext|> inside their text; the model reads it as the real one",
-            )
-        )
-    if account.unlearned_turns:
-        findings.append(
-            Finding(
-                "warning",
-                f"{account.source}: {account.unlearned_turns} turns are not learned, since the chat template renders "
-                "them differently once other turns follow",
-            )
-        )
 
 
 def _repeats(weight: float, seed: str) -> int:

@@ -1,153 +1,24 @@
-"""Run file + flags → Plan: choose the components, validate their settings, fill in what was left out.
+"""Run file + flags → Plan: validate the settings of the chosen components, fill in what was left out.
 
 Nothing heavy is imported, nothing is read but what backends can tell about the machine.
 """
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ftcore.config import SECTIONS, DataSettings, split_data_entry
 from ftcore.errors import PluginError, ResourceError, UsageError, closest, did_you_mean
 from ftcore.manager import Offer, PluginManager
+from ftcore.run.choose import choose, choose_with_flags, merge
 from ftcore.run.folder import read_json
 from ftcore.run.plan import Choice, DataChoice, Plan
 from ftcore.run.runfile import RunFile, read_run_file
 from ftcore.settings import Settings, validate
 from ftcore.specs import KINDS
 from ftcore.types import Hardware
-
-AXES = ("model", "data", "method", "strategy", "backend", "evaluators", "exporter", "reporters")
-LISTS = ("data", "evaluators", "reporters")
-"""Axes of which a run may have several."""
-
-KEYS = (*AXES, *SECTIONS, "out", "plugins")
-
-
-def merge(run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay flags over a run file. A flag that names a component replaces it; dotted flags reach into it.
-
-    `flags` are dotted: `{"method": "lora", "method.rank": "8", "data": ["a.jsonl"]}`. A dotted flag under an axis of
-    which there may be several is kept under `axis.*`, for each of them that has such a setting.
-    """
-    for key in run_file.values:
-        if key not in KEYS:
-            near = closest(str(key), KEYS)
-            raise UsageError(
-                f"there is no key {key!r}{did_you_mean(str(key), KEYS)}",
-                where=run_file.places.get(str(key)),
-                fix=f"{near}: …" if near else "ftcore schema",
-                more=[] if near else [f"keys: {', '.join(KEYS)}"],
-            )
-    # `model:` with nothing behind it says nothing, like a section that is left empty.
-    written = {key: value for key, value in run_file.values.items() if value is not None}
-    merged = {key: _as_entries(key, value) if key in AXES else value for key, value in written.items()}
-    for key, value in flags.items():
-        if key in AXES:
-            merged[key] = _replace(merged.get(key, []), _as_entries(key, value))
-    for key, value in flags.items():
-        section, dot, setting = key.partition(".")
-        if not dot:
-            if key not in AXES:
-                merged[key] = value
-        elif section in LISTS:
-            shared: Any = merged.setdefault(f"{section}.*", {})
-            shared[setting] = value
-        elif section in AXES:
-            for entry in merged.setdefault(section, [{}]):
-                entry[setting] = value
-        else:
-            old: Any = merged.get(section) or {}
-            merged[section] = {**old, setting: value}
-    return merged
-
-
-def _as_entries(axis: str, value: Any) -> list[dict[str, Any]]:
-    items = value if isinstance(value, list) else [value]
-    if len(items) > 1 and axis not in LISTS:
-        raise UsageError(f"a run has one {KINDS[axis].title}", where=axis, value=items, fix=f"--{axis} {items[0]}")
-    return [dict(item) if isinstance(item, Mapping) else {"name": None, "": item} for item in items]
-
-
-def _replace(old: Sequence[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Naming the same component on the command line keeps the run file's settings for it."""
-    if len(old) == len(new) == 1 and old[0].get("name") and old[0]["name"] == new[0].get(""):
-        return [dict(old[0])]
-    return new
-
-
-def choose(manager: PluginManager, merged: Mapping[str, Any], axis: str) -> list[tuple[Offer, dict[str, Any]]]:
-    """The components of one axis, each with its settings as yet unvalidated."""
-    entries = merged.get(axis)
-    if entries == [] and axis == "data":
-        raise UsageError("a run needs data", where="data", fix="--data FILE")
-    if entries == []:
-        return []
-    if entries is None or all(not entry.get("name") and "" not in entry for entry in entries):
-        # Nothing was named: what built-ins mark as default, with any settings that were given for it.
-        extra = entries[0] if entries else {}
-        return [(offer, dict(extra)) for offer in defaults(manager, axis)]
-    chosen = []
-    for entry in entries:
-        settings = {key: value for key, value in entry.items() if key not in ("name", "")}
-        if entry.get("name"):
-            chosen.append((manager.find(axis, str(entry["name"])), settings))
-        elif "" in entry:
-            offer, argument = refer(manager, axis, entry[""])
-            chosen.append((offer, {**argument, **settings}))
-        else:
-            chosen += [(offer, settings) for offer in defaults(manager, axis)]
-    return chosen
-
-
-def _shared(manager: PluginManager, merged: Mapping[str, Any], axis: str) -> list[tuple[Offer, dict[str, Any]]]:
-    """The components of an axis with several, each with those of the axis' flags that it has a setting for."""
-    flags: dict[str, Any] = merged.get(f"{axis}.*", {})
-    core = set(DataSettings.model_fields) if axis == "data" else set()
-    chosen = choose(manager, merged, axis)
-    known = [core | set(offer.spec.config.load().model_fields if offer.spec.config else ()) for offer, _ in chosen]
-    for key in flags:
-        if not any(key in names for names in known):
-            every = sorted(set().union(*known))
-            raise UsageError(f"there is no setting {axis}.{key}{did_you_mean(key, every)}", where=f"--{axis}.{key}")
-    return [
-        (offer, {**settings, **{key: value for key, value in flags.items() if key in names}})
-        for (offer, settings), names in zip(chosen, known, strict=True)
-    ]
-
-
-def defaults(manager: PluginManager, axis: str) -> list[Offer]:
-    """What is taken when the user names nothing."""
-    offers = [offer for offers in manager.catalogue(axis).values() for offer in offers]
-    return [offer for offer in offers if offer.spec.default and offer.plugin.is_built_in]
-
-
-def refer(manager: PluginManager, axis: str, reference: Any) -> tuple[Offer, dict[str, Any]]:
-    """What a bare word or path means: a component's name, `NAME:REST`, or what a component claims as its own."""
-    text = str(reference)
-    catalogue = manager.catalogue(axis)
-    name, colon, rest = text.partition(":")
-    # `./demo` is a path, and `acme/demo` a model on the hub, unless a plugin called acme offers `demo`.
-    owner, _, last = text.rpartition("/")
-    owners = {name for offer in catalogue.get(last, ()) for name in (offer.plugin.distribution, offer.plugin.name)}
-    is_qualified = owner in owners and not Path(text).exists()
-    if text in catalogue or is_qualified:
-        return manager.find(axis, text), {}
-    if colon and name in catalogue:
-        offer = manager.find(axis, name)
-        argument = getattr(offer.spec, "argument", None)
-        if argument is None:
-            raise UsageError(f"the {KINDS[axis].title} {name!r} takes nothing behind the colon", value=text)
-        return offer, {argument: rest}
-    for offers in catalogue.values():
-        for offer in offers:
-            claims = getattr(offer.spec, "claims", None)
-            if claims is not None and offer.plugin.state == "active" and claims.load()(text):
-                return offer, {offer.spec.argument: text}  # type: ignore[attr-defined]
-    return manager.find(axis, text), {}
 
 
 def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any]) -> Plan:
@@ -167,13 +38,13 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
     def several(axis: str) -> tuple[Choice[Any], ...]:
         return tuple(
             _validated(axis, offer, settings, where, f"{axis}.{index}" if index else axis)
-            for index, (offer, settings) in enumerate(_shared(manager, merged, axis))
+            for index, (offer, settings) in enumerate(choose_with_flags(manager, merged, axis))
         )
 
     model, method, strategy = one("model"), one("method"), one("strategy")
     data = tuple(
         _data_choice(index, offer, settings, where)
-        for index, (offer, settings) in enumerate(_shared(manager, merged, "data"))
+        for index, (offer, settings) in enumerate(choose_with_flags(manager, merged, "data"))
     )
     backend, hardware = _backend(manager, merged, where)
     sections = {name: _section(name, merged, where) for name in SECTIONS}
@@ -307,8 +178,3 @@ def _backend(manager: PluginManager, merged: Mapping[str, Any], where: Any) -> t
         raise ResourceError(f"a plugin chose the backend {best!r}, which is not usable here", fix="--backend cpu")
     offer, hardware = probed[best]
     return _validated("backend", offer, settings, where), hardware
-
-
-def missing_packages(packages: Sequence[str]) -> list[str]:
-    """Those of the import names that are not installed, found without importing them."""
-    return [package for package in packages if importlib.util.find_spec(package) is None]

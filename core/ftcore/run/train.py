@@ -12,6 +12,7 @@ from typing import Any
 
 from ftcore.errors import Interrupted, ModelError, ResourceError
 from ftcore.events import Evaluated, PhaseStarted, RunStarted
+from ftcore.run.checkpoint import TRAINER_STATE
 from ftcore.run.folder import manifest, read_json, verify, write_json
 from ftcore.run.session import Session
 from ftcore.run.signals import after_the_step
@@ -43,7 +44,7 @@ def train(session: Session, checkpoint: Path | None = None, before: Results | No
         if before is None:
             before = _judge(session, "before") if session.plan.evaluate.before else {}
             write_json(session.folder / "before.json", dump_results(before))
-        training = _train(session, checkpoint, facts["start_step"] >= facts["steps"])
+        training = _train(session, checkpoint)
         _stop_if_asked(session)
         after = _judge(session, "after")
         _stop_if_asked(session)
@@ -53,7 +54,7 @@ def train(session: Session, checkpoint: Path | None = None, before: Results | No
     return outcome
 
 
-def _train(session: Session, checkpoint: Path | None, is_done: bool) -> dict[str, Any]:
+def _train(session: Session, checkpoint: Path | None) -> dict[str, Any]:
     from transformers import set_seed
 
     trainer: Any = session.trainer
@@ -62,7 +63,7 @@ def _train(session: Session, checkpoint: Path | None, is_done: bool) -> dict[str
     # Judging before training drew random numbers; training starts as if it had not.
     set_seed(session.plan.train.seed)
     with session.clock.phase("training"):
-        if checkpoint and is_done:
+        if checkpoint and _is_done(checkpoint):
             trainer.take_up(checkpoint)  # transformers would train one step more
         else:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -78,6 +79,11 @@ def _train(session: Session, checkpoint: Path | None, is_done: bool) -> dict[str
         "final_loss": steps[-1]["loss"] if steps else None,
         "peak_memory_bytes": session.backend.memory(),
     }
+
+
+def _is_done(checkpoint: Path) -> bool:
+    state = read_json(checkpoint / TRAINER_STATE)
+    return bool(state["global_step"] >= state["max_steps"])
 
 
 def _judge(session: Session, when: Any) -> Results:
@@ -191,7 +197,7 @@ def _facts(session: Session, checkpoint: Path | None) -> dict[str, Any]:
 
     trainable, total = count(session.model)
     plan, account = session.plan, session.data.account
-    done = read_json(checkpoint / "trainer_state.json")["global_step"] if checkpoint else 0
+    done = read_json(checkpoint / TRAINER_STATE)["global_step"] if checkpoint else 0
     return {
         "start_step": done,
         "trainable_parameters": trainable,
