@@ -40,7 +40,8 @@ def row(out: Path, data: Path, method: str, steps: int) -> tuple[str, ...]:
     )  # fmt: skip
     report = json.loads((folder / "report.json").read_text())
     facts, training = report["facts"], report["training"]
-    merged = ftcore("merge", folder, "--json")["largest_difference"]
+    is_adapter = report["artifact"]["kind"] == "adapter"
+    merged = f"{ftcore('merge', folder, '--json')['largest_difference']:.1e}" if is_adapter else "whole already"
     return (
         data.stem,
         method,
@@ -52,7 +53,7 @@ def row(out: Path, data: Path, method: str, steps: int) -> tuple[str, ...]:
         f"{training['peak_memory_bytes'] / 1e9:.1f}",
         f"{sum(file['bytes'] for file in report['artifact']['files']) / 1e6:.0f}",
         f"{reload_difference(folder, method):.1e}",
-        f"{merged:.1e}",
+        merged,
     )
 
 

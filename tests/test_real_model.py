@@ -76,6 +76,8 @@ def test_a_method_learns_and_its_artifact_is_what_was_trained(ftcore: Terminal, 
     trained = probe(tuned.model, tokenizer)
     torch.testing.assert_close(probe(plain_reload(method, tmp_path / method / "model"), tokenizer), trained)
 
+    if report["artifact"]["kind"] == "model":
+        return  # there is nothing to merge
     merged = ftcore("merge", method, "--json")
     assert merged.code == 0, merged.err
     assert merged.json["largest_difference"] <= 1e-3
