@@ -12,7 +12,6 @@ A method that trains the biases needs no more than this, and the spec's `switcha
             for name, parameter in model.named_parameters():
                 parameter.requires_grad_(name.endswith(".bias"))
             return model
-        def disabled(self, model): raise NotImplementedError
         def state(self, model): return trainable_state(model)
         def load_state(self, model, state): load_trainable(model, state)
         def merge(self, model): return model

@@ -18,9 +18,6 @@ class Bias:
             parameter.requires_grad_(name.endswith(".bias"))
         return model
 
-    def disabled(self, model):
-        raise NotImplementedError("the biases of the base model are gone")
-
     def state(self, model):
         from ftcore.parameters import trainable_state
 
