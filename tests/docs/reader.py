@@ -28,8 +28,8 @@ SHELL = ("cat", "ls", "head")
 NOT_RUN = {
     "ftcore run --method qlora": "run by the demo test",
     "ftcore resume runs/first": "README lists commands; there is nothing to resume here. How-to: continue",
-    "python benchmarks/methods.py OUT --data alpaca_llms_from_scratch_800.json --steps 8": "minutes, and data of others",
-    "python benchmarks/methods.py OUT --data gsm8k_train_head2000.jsonl --steps 5": "minutes, and data of others",
+    "python benchmarks/methods.py OUT --data alpaca_llms_from_scratch_800.json --steps 8": "takes minutes",
+    "python benchmarks/methods.py OUT --data gsm8k_train_head2000.jsonl --steps 5": "takes minutes",
     "source .venv/bin/activate": "the test has an environment",
     "python3 -m venv .venv": "the test has an environment",
     ".venv/bin/pip install -c constraints.txt -e .[report]": "the test has an environment",
