@@ -173,6 +173,8 @@ def suggest(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         return {}
     answer = _answer(usable, texts)
     prompts = [leaf for leaf in texts if answer is None or leaf.path != answer.path]
+    if answer is None and len(usable) == len(texts) == 2:  # two columns of text: what is asked stands first
+        return {"prompt": texts[0].path, "completion": texts[1].path}
     if answer is None or not prompts:
         return {"text": _prompt(texts).path}
     prompt = _prompt(prompts, asked=True)

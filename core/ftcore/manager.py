@@ -98,9 +98,19 @@ class PluginManager:
         manager.load_installed()
         for file in files:
             manager.load_file(Path(file))
+        manager.check_denied(deny)
         return manager
 
     # Loading ---------------------------------------------------------------------------------------------------------
+
+    def check_denied(self, names: Iterable[str]) -> None:
+        """Raise UsageError for a name that is to be left out and that no plugin has."""
+        known = {word for plugin in self.plugins for word in (plugin.key, plugin.name, plugin.distribution)}
+        for name in names:
+            if name not in known:
+                raise UsageError(
+                    f"there is no plugin {name!r} to leave out{did_you_mean(name, known)}", fix="ftcore plugins list"
+                )
 
     def load_built_in(self) -> None:
         for name in importlib.import_module("ftcore_plugins").PLUGINS:
@@ -222,6 +232,15 @@ class PluginManager:
                 return UsageError(
                     f"{name} is {_a(KINDS[other].title)}, not {_a(KINDS[kind].title)}", fix=f"--{flag} {name}"
                 )
+        for other in KINDS:
+            for relative in self._relatives_of(other, name):
+                return UsageError(
+                    f"{name} is {_a(KINDS[other].title)}"
+                    + (f", not {_a(KINDS[kind].title)}" if other != kind else "")
+                    + "; no plugin that is installed offers it",
+                    fix=f"--{other} {relative}",
+                    more=[f"installed {KINDS[other].plural}: {', '.join(sorted(self.catalogue(other)))}"],
+                )
         names = sorted(self.catalogue(kind))
         near = closest(name, names)
         broken = [f"{plugin.key} is broken: {plugin.problem}" for plugin in self.plugins if plugin.state == "broken"]
@@ -230,6 +249,11 @@ class PluginManager:
             fix=f"--{kind} {near}" if near else f"ftcore list {KINDS[kind].plural}",
             more=[f"installed: {', '.join(names) or 'none'}", *broken],
         )
+
+    def _relatives_of(self, kind: str, name: str) -> list[str]:
+        """Components that count a name among those of their kind."""
+        offers = [offer for offers in self.catalogue(kind).values() for offer in offers]
+        return [offer.spec.name for offer in offers if name in offer.spec.relatives]
 
     def problems(self) -> list[str]:
         """What `plugins list` says in one line each: broken plugins, and names that a built-in keeps to itself."""

@@ -179,3 +179,21 @@ class Reporter(Protocol):
     """Somebody who is told how the run goes. What it raises is shown once and never stops the run."""
 
     def handle(self, event: Event) -> None: ...
+
+
+_BY_KIND: Mapping[str, type] = {
+    "model": ModelLoader,
+    "data": DatasetSource,
+    "format": DatasetFormat,
+    "method": TuningMethod,
+    "strategy": AlignmentStrategy,
+    "backend": HardwareBackend,
+    "evaluators": Evaluator,
+    "exporter": Exporter,
+    "reporters": Reporter,
+}
+
+
+def members(kind: str) -> list[str]:
+    """The methods that what is built for a kind of component must have."""
+    return [name for name in vars(_BY_KIND[kind]) if not name.startswith("_")]

@@ -45,7 +45,8 @@ class Spec:
     without; `extra` is the extra of ftcore, or the requirement, that installs them. `default` marks what is taken when
     the user names nothing (of evaluators and reporters: all that are marked); it counts for built-ins only.
     `defaults` are values for the `train` section that suit the component, such as a method's learning rate; the data's
-    go before the model's, and the model's before the method's.
+    go before the model's, and the model's before the method's. `relatives` are names of the same kind that people know
+    and may type, whether or not anybody offers them here.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Spec:
     extra: str | None = None
     default: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    relatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,10 @@ LONG = "a sentence that is long enough to be asked about"
             {"prompt": "1", "completion": "2"},
         ),
         ([{"id": "7f", "value": LONG}], {"text": "value"}),
-        ([{"only": LONG + str(n), "other one": LONG * 3 + str(n)} for n in range(9)], {"text": "other one"}),
+        (
+            [{"only": LONG + str(n), "other one": LONG * 3 + str(n)} for n in range(9)],
+            {"prompt": "only", "completion": "other one"},
+        ),
         (
             [{"id": "1", "instruction": LONG, "instances": [{"input": "", "output": "x"}]}],
             {"instruction": "instruction", "input": "instances.0.input", "output": "instances.0.output"},

@@ -113,6 +113,15 @@ def test_a_name_of_another_kind_says_what_it_is_and_what_to_type():
     assert error.value.fix == "--strategy sft"
 
 
+def test_a_name_that_the_field_knows_says_what_it_is_though_nobody_offers_it():
+    with pytest.raises(UsageError, match="dpo is an alignment strategy, not a tuning method; no plugin") as error:
+        PluginManager.discover().find("method", "dpo")
+    assert error.value.fix == "--strategy sft"
+    with pytest.raises(UsageError, match="ia3 is a tuning method; no plugin") as error:
+        PluginManager.discover().find("method", "ia3")
+    assert error.value.fix == "--method lora"
+
+
 def test_an_unknown_name_offers_the_nearest_and_lists_all():
     with pytest.raises(UsageError, match="did you mean 'qlora'") as error:
         PluginManager.discover().find("method", "qlor")

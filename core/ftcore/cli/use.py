@@ -17,7 +17,7 @@ RUN = click.Path(path_type=Path)
 @click.command
 @click.argument("folder", metavar="RUN", type=RUN)
 @click.option("--prompt", metavar="TEXT", help="Answer this one message and end.")
-@click.option("--system", metavar="TEXT", help="A system message before the conversation.")
+@click.option("--system", metavar="TEXT", help="A system message. Left out: the one of all training rows.")
 @click.option("--max-new-tokens", default=256, show_default=True, help="Longest answer in tokens.")
 @click.option(
     "--temperature",
@@ -29,9 +29,14 @@ RUN = click.Path(path_type=Path)
 def chat(folder: Path, prompt: str | None, system: str | None, max_new_tokens: int, temperature: float) -> None:
     """Talk to the model of the finished run in the folder RUN. An empty line ends the conversation."""
     from ftcore.cli.main import options
+    from ftcore.run.folder import read_json
     from ftcore.run.reload import reload
 
     tuned = reload(folder, options.manager())
+    if system is None:
+        system = read_json(folder / "data.json").get("system")
+        if system and prompt is None:
+            click.echo(click.style(f"system> {system}", dim=True), err=True)
     messages = [{"role": "system", "content": system}] if system else []
     while True:
         text = prompt if prompt is not None else click.prompt("you", default="", show_default=False, prompt_suffix="> ")

@@ -90,6 +90,13 @@ class _Guard(Trainer):  # type: ignore[misc]
         self.optimizer = cls(groups, **{"weight_decay": self.args.weight_decay, **kwargs})
         return self.optimizer
 
+    def create_scheduler(self, num_training_steps: int, *args: Any, **kwargs: Any) -> Any:
+        """A share of the steps is rounded down, not up: the first step of a warm-up has the rate zero, so that a run of
+        a single step would train nothing."""
+        if 0 < self.args.warmup_steps < 1:
+            self.args.warmup_steps = int(self.args.warmup_steps * num_training_steps)
+        return super().create_scheduler(num_training_steps, *args, **kwargs)
+
     # Events ----------------------------------------------------------------------------------------------------------
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:

@@ -23,7 +23,7 @@ def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "floa
     import torch
 
     precision = getattr(torch, dtype, None)
-    if not isinstance(precision, torch.dtype):
+    if not isinstance(precision, torch.dtype) or not precision.is_floating_point:
         raise UsageError(f"there is no dtype {dtype!r}", fix="--dtype float32")
     tuned = reload(folder, manager, dtype="float32")
     spec = tuned.plan.method.spec

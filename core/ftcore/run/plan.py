@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ftcore.config import CheckpointSettings, DataSettings, EvaluateSettings, TrainSettings
+from ftcore.errors import PluginError
 from ftcore.manager import Plugin
+from ftcore.protocols import members
 from ftcore.settings import Settings
 from ftcore.specs import (
+    KINDS,
     BackendSpec,
     EvaluatorSpec,
     ExporterSpec,
@@ -36,9 +39,27 @@ class Choice(Generic[S]):
     plugin: Plugin
 
     def build(self) -> Any:
-        """What the plugin's factory makes of the settings. Each call builds anew."""
-        factory = self.spec.factory.load()
-        return factory() if self.settings is None else factory(self.settings)
+        """What the plugin's factory makes of the settings. Each call builds anew.
+
+        Raises PluginError when the factory is not where the record says, or builds what lacks a method of its protocol.
+        """
+        try:
+            factory = self.spec.factory.load()
+        except (ImportError, AttributeError) as error:
+            raise PluginError(
+                f"the {KINDS[self.kind].title} {self.spec.name!r} is not where its record says: {error}",
+                where=self.plugin.module if self.plugin.distribution == "file" else self.plugin.key,
+                value=self.spec.factory.target,
+            ) from error
+        built = factory() if self.settings is None else factory(self.settings)
+        lacking = [name for name in members(self.kind) if not hasattr(built, name)]
+        if lacking:
+            raise PluginError(
+                f"the {KINDS[self.kind].title} {self.spec.name!r} lacks {', '.join(lacking)}",
+                where=self.plugin.module if self.plugin.distribution == "file" else self.plugin.key,
+                fix=f"ftcore hooks {KINDS[self.kind].hook}",
+            )
+        return built
 
     def dump(self) -> dict[str, Any]:
         """As it stands in a run file: `{name: lora, rank: 16, …}`, complete."""

@@ -51,6 +51,8 @@ class Prepared:
     heldout: list[int]
     accounts: list[Account]
     findings: list[Finding] = field(default_factory=list)
+    systems: set[str | None] = field(default_factory=set)
+    """The system messages of the rows, None for a row without one; no more than two are kept."""
 
     def open(self, indices: Sequence[int]) -> Dataset:
         """Those rows, memory-mapped, with the columns `input_ids` and `labels`."""
@@ -84,7 +86,9 @@ class Prepared:
         assert totals["read"] == totals["trained"] + totals["heldout"] + sum(dropped.values()), (
             "a row is unaccounted for"
         )
-        return {**totals, "dropped": dropped, "sources": [account.dump() for account in self.accounts]}
+        system = next(iter(self.systems)) if len(self.systems) == 1 else None
+        sources = [account.dump() for account in self.accounts]
+        return {**totals, "dropped": dropped, "system": system, "sources": sources}
 
 
 def prepare(
@@ -100,6 +104,7 @@ def prepare(
     entries: list[_Entry] = []
     accounts: list[Account] = []
     findings: list[Finding] = []
+    systems: set[str | None] = set()
     with _Writer(path) as writer, (folder / "quarantine.jsonl").open("w", encoding="utf-8") as quarantine:
         for number, entry in enumerate(plan.data):
             recognised = recognise(manager, entry)
@@ -114,10 +119,12 @@ def prepare(
                 else:
                     writer.write(outcome[0], outcome[1].example)
                     entries.append(outcome[2])
+                    if len(systems) < 2:
+                        systems.add(_system(outcome[1].example))
                     advance(len(entries))
             gate(plan, account, bad, findings)
     trained, heldout = _split(plan, entries, accounts, findings)
-    return Prepared(path, trained, heldout, accounts, findings)
+    return Prepared(path, trained, heldout, accounts, findings, systems)
 
 
 def _outcomes(
@@ -153,6 +160,11 @@ def _outcomes(
         digest = hashlib.blake2b(repr((encoded.input_ids, encoded.labels)).encode(), digest_size=16).digest()
         yield encoded, row, _Entry(digest, number, row.heldout, repeats)
     refuse_bad_rows(entry, bad, len(bad))
+
+
+def _system(example: Example) -> str | None:
+    first = example.turns[0] if isinstance(example, ChatExample) else None
+    return first.content if first and first.role == "system" else None
 
 
 def _repeats(weight: float, seed: str) -> int:
@@ -202,8 +214,12 @@ def _wanted(plan: Plan, rows: int) -> int:
     holdout = plan.evaluate.holdout
     if holdout == 0 or rows < 2:
         return 0
+    if holdout >= rows:
+        raise DataError(
+            f"evaluate.holdout {int(holdout)} leaves none of the {rows} rows to train on", fix="--evaluate.holdout 0.1"
+        )
     if holdout >= 1:
-        return min(int(holdout), rows - 1)
+        return int(holdout)
     return max(1, min(round(rows * holdout), plan.evaluate.limit))
 
 

@@ -32,7 +32,14 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
         return run_file.places.get(key) or run_file.places.get(f"{axis}.0.{rest}")
 
     def one(axis: str) -> Choice[Any]:
-        [(offer, settings)] = choose(manager, merged, axis)
+        chosen = choose(manager, merged, axis)
+        if len(chosen) != 1:
+            names = sorted(manager.catalogue(axis))
+            raise UsageError(
+                f"no {KINDS[axis].title} is chosen, and the usual one is left out",
+                fix=f"--{axis} {names[0]}" if names else "ftcore plugins list",
+            )
+        offer, settings = chosen[0]
         return _validated(axis, offer, settings, where)
 
     def several(axis: str) -> tuple[Choice[Any], ...]:
@@ -85,7 +92,7 @@ def resolve_run(manager: PluginManager, folder: Path) -> Plan:
                 f"the run used the plugin {plugin['key']}, which is not loaded here",
                 where=str(folder),
                 value=f"version {plugin['version']}",
-                fix=f"ftcore … {folder} --plugin {plugin['key'].partition(':')[2]}.py"
+                fix=f"the same line with --plugin PATH/TO/{plugin['key'].partition(':')[2]}.py"
                 if is_file
                 else f"pip install {plugin['distribution']}=={plugin['version']}",
             )

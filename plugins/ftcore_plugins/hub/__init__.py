@@ -19,6 +19,7 @@ def ftcore_model_loaders():
 def ftcore_dataset_sources():
     yield SourceSpec(
         name="hub",
+        local=False,
         summary="a data set on the Hugging Face hub, by id and revision",
         argument="id",
         claims=Ref("ftcore_plugins.hub.claims:is_hub_data_id"),

@@ -13,6 +13,18 @@ def ftcore_tuning_methods():
         factory=Ref("ftcore_plugins.lora.method:Lora"),
         packages=("peft",),
         default=True,
+        relatives=(
+            "adapter",
+            "ia3",
+            "prompt-tuning",
+            "prefix-tuning",
+            "p-tuning",
+            "vera",
+            "adalora",
+            "oft",
+            "loha",
+            "lokr",
+        ),
         # The best rate for LoRA is about ten times that of full fine-tuning (https://thinkingmachines.ai/blog/lora),
         # and 2e-4 is what QLoRA's authors used up to 13B (https://arxiv.org/abs/2305.14314, table 9).
         defaults={"learning_rate": 2e-4},
