@@ -14,6 +14,7 @@ from ftcore.specs import (
     MethodSpec,
     Ref,
     ReporterSpec,
+    RewardSpec,
     SourceSpec,
     StrategySpec,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "MethodSpec",
     "Ref",
     "ReporterSpec",
+    "RewardSpec",
     "SourceSpec",
     "StrategySpec",
     "hookimpl",

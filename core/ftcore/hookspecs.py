@@ -22,6 +22,7 @@ from ftcore.specs import (
     LoaderSpec,
     MethodSpec,
     ReporterSpec,
+    RewardSpec,
     SourceSpec,
     StrategySpec,
 )
@@ -126,6 +127,23 @@ def ftcore_hardware_backends() -> Iterable[BackendSpec]:
         @hookimpl
         def ftcore_hardware_backends():
             yield BackendSpec(name="npu", summary="our accelerator", priority=20, factory=Ref("acme.npu:Npu"))
+    """
+
+
+@hookspec
+def ftcore_reward_functions() -> Iterable[RewardSpec]:
+    """Offer reward functions: how good is an answer?
+
+    Called once at the start. It builds a `Reward`. Strategies that learn from rewards ask it in training; every run
+    may be judged by it (`--rewards NAME`).
+
+        @hookimpl
+        def ftcore_reward_functions():
+            yield RewardSpec(name="short", summary="the shorter the better", factory=Ref("acme.short:Short"))
+
+        class Short:
+            def scores(self, samples):
+                return [-len(sample.output) for sample in samples]
     """
 
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from ftcore.types import BadRow, Evaluation, Example, Finding, Hardware, Precision, Row
+from ftcore.types import BadRow, Evaluation, Example, Finding, Hardware, Precision, Row, Sample
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -122,6 +122,30 @@ class MergeableMethod(TuningMethod, Protocol):
 
 
 @runtime_checkable
+class SteppedMethod(TuningMethod, Protocol):
+    """A method that acts between optimizer steps, such as one that moves rank from layer to layer while it trains.
+
+    Recognised by its members; no fact in the record is needed.
+    """
+
+    def begin(self, model: nn.Module, steps: int) -> None:
+        """Training of `steps` optimizer steps is about to begin, or to go on after `load_progress`."""
+        ...
+
+    def after_step(self, model: nn.Module, step: int) -> None:
+        """Optimizer step `step`, counted from 1, is done; its gradients are still in `.grad`."""
+        ...
+
+    def progress(self, model: nn.Module) -> dict[str, Tensor]:
+        """What the method remembers from step to step beyond `state`, for an exact resume. Not in the artifact."""
+        ...
+
+    def load_progress(self, model: nn.Module, progress: Mapping[str, Tensor]) -> None:
+        """Put back what `progress` gave."""
+        ...
+
+
+@runtime_checkable
 class AlignmentStrategy(Protocol):
     """Toward what objective."""
 
@@ -166,6 +190,15 @@ class Evaluator(Protocol):
 
 
 @runtime_checkable
+class Reward(Protocol):
+    """How good is an answer? A function of the answer alone or of its prompt and reference too."""
+
+    def scores(self, samples: Sequence[Sample]) -> Sequence[float]:
+        """One finite number for each sample, in their order; higher is better."""
+        ...
+
+
+@runtime_checkable
 class Exporter(Protocol):
     """The form in which the result is written."""
 
@@ -188,6 +221,7 @@ _BY_KIND: Mapping[str, type] = {
     "method": TuningMethod,
     "strategy": AlignmentStrategy,
     "backend": HardwareBackend,
+    "rewards": Reward,
     "evaluators": Evaluator,
     "exporter": Exporter,
     "reporters": Reporter,

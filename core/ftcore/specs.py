@@ -141,6 +141,16 @@ class LoaderSpec(Spec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RewardSpec(Spec):
+    """A reward function: how good is an answer? The factory builds a `Reward`.
+
+    `needs_reference` says that it compares with a reference answer, so that rows without one are no use to it.
+    """
+
+    needs_reference: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatorSpec(Spec):
     """An evaluator: is the tuned model better? The factory builds an `Evaluator`.
 
@@ -193,6 +203,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("strategy", "ftcore_alignment_strategies", StrategySpec, "alignment strategy", "strategies",
              "toward what objective?"),
         Kind("backend", "ftcore_hardware_backends", BackendSpec, "hardware backend", "backends", "on what?"),
+        Kind("rewards", "ftcore_reward_functions", RewardSpec, "reward function", "rewards", "how good is an answer?"),
         Kind("evaluators", "ftcore_evaluators", EvaluatorSpec, "evaluator", "evaluators", "is it better?"),
         Kind("exporter", "ftcore_exporters", ExporterSpec, "exporter", "exporters", "in what form is it written?"),
         Kind("reporters", "ftcore_reporters", ReporterSpec, "reporter", "reporters", "who is told?"),

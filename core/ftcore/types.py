@@ -78,11 +78,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the model writes for one held-out prompt, beside what it should write."""
+    """What the model writes for one prompt, beside what it should write.
+
+    `prompt` is the last message before the answer, `turns` the whole conversation up to it. `reference` is empty where
+    nobody knows the right answer.
+    """
 
     prompt: str
     reference: str
     output: str
+    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

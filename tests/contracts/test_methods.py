@@ -8,111 +8,111 @@ from ftcore.testing.methods import MethodContract
 
 
 class TestFull(MethodContract):
-    method = "full"
+    name = "full"
 
 
 class TestFullOfAnUntiedModel(MethodContract):
-    method = "full"
+    name = "full"
     tied = False
 
 
 class TestFreeze(MethodContract):
-    method = "freeze"
+    name = "freeze"
     settings = {"blocks": 1}
 
 
 class TestFreezeWithHeadAndNorms(MethodContract):
-    method = "freeze"
+    name = "freeze"
     settings = {"blocks": 0, "head": True, "norms": True, "patterns": ["*.0.self_attn.q_proj.*"]}
 
 
 class TestLora(MethodContract):
-    method = "lora"
+    name = "lora"
 
 
 class TestLoraPlus(MethodContract):
-    method = "lora"
+    name = "lora"
     settings = {"plus_ratio": 16, "targets": ["q_proj", r".*\.1\.mlp\..*_proj"]}
 
 
 class TestLoraWithDora(MethodContract):
-    method = "lora"
+    name = "lora"
     settings = {"dora": True}
 
 
 class TestLoraWithRslora(MethodContract):
-    method = "lora"
+    name = "lora"
     settings = {"rslora": True, "init": "gaussian"}
 
 
 class TestLoraOrthogonal(MethodContract):
-    method = "lora"
+    name = "lora"
     settings = {"init": "orthogonal"}
 
 
 class TestLoraWithPissa(MethodContract):
-    method = "lora"
+    name = "lora"
     settings = {"init": "pissa"}
 
 
 class TestLoraWithRandomisedPissa(MethodContract):
-    method = "lora"
+    name = "lora"
     settings = {"init": "pissa_niter_2", "rslora": True, "modules_to_save": ["lm_head"]}
 
 
 class TestLoraWithOlora(MethodContract):
-    method = "lora"
+    name = "lora"
     settings = {"init": "olora"}
 
 
 class TestLoraWithTiedEmbeddings(MethodContract):
-    method = "lora"
+    name = "lora"
     settings = {"modules_to_save": ["embed_tokens"]}
 
 
 class TestLoraWithUntiedHead(MethodContract):
-    method = "lora"
+    name = "lora"
     settings = {"modules_to_save": ["lm_head"]}
     tied = False
 
 
 class TestLoraOnGpt2(MethodContract):
-    method = "lora"
+    name = "lora"
     architecture = "gpt2"
     settings = {"init": "pissa"}
 
 
 class TestQlora(MethodContract):
-    method = "qlora"
+    name = "qlora"
 
 
 class TestQloraFp4(MethodContract):
-    method = "qlora"
+    name = "qlora"
     settings = {"quant_type": "fp4"}
 
 
 class TestQloraDoubleQuant(MethodContract):
-    method = "qlora"
+    name = "qlora"
     settings = {"double_quant": True}
 
 
 class TestQloraWithDora(MethodContract):
-    method = "qlora"
+    name = "qlora"
     settings = {"dora": True}
 
 
 class TestQloraWithPissa(MethodContract):
-    method = "qlora"
+    name = "qlora"
     settings = {"init": "pissa"}
 
 
 class TestQloraWithUntiedHead(MethodContract):
-    method = "qlora"
+    name = "qlora"
     settings = {"modules_to_save": ["lm_head"]}
     tied = False
 
 
 class TestAMethodInAFile(MethodContract):
-    method = "bias"
+    name = "bias"
     plugin_files = (str(Path(__file__).with_name("bias.py")),)
     architecture = "gpt2"

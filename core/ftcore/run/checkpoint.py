@@ -20,19 +20,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STATE = "state.safetensors"
+PROGRESS = "progress.safetensors"
 SCALER = "scaler.json"
 TRAINER_STATE = "trainer_state.json"  # the name under which transformers' Trainer looks for it
 
 
-def write(trainer: Any, state: Mapping[str, Tensor], folder: Path, keep: int) -> Path:
-    """Write the checkpoint of the trainer's current step below `folder`; drop all but the `keep` newest."""
+def write(
+    trainer: Any, state: Mapping[str, Tensor], folder: Path, keep: int, progress: Mapping[str, Tensor] | None = None
+) -> Path:
+    """Write the checkpoint of the trainer's current step below `folder`; drop all but the `keep` newest.
+
+    `progress` is what a method remembers from step to step beyond `state`.
+    """
     step = trainer.state.global_step
     final, temporary = folder / f"step-{step:06d}", folder / f".tmp-step-{step:06d}"
     for stale in folder.glob(".tmp-step-*"):  # left by a run that was killed
         shutil.rmtree(stale)
     temporary.mkdir(parents=True)
     try:
-        _fill(temporary, trainer, state)
+        _fill(temporary, trainer, state, progress)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -44,8 +50,10 @@ def write(trainer: Any, state: Mapping[str, Tensor], folder: Path, keep: int) ->
     return final
 
 
-def _fill(folder: Path, trainer: Any, state: Mapping[str, Tensor]) -> None:
+def _fill(folder: Path, trainer: Any, state: Mapping[str, Tensor], progress: Mapping[str, Tensor] | None) -> None:
     save_tensors(folder / STATE, state)
+    if progress is not None:
+        save_tensors(folder / PROGRESS, progress)
     _write_optimizer(folder, trainer.optimizer.state_dict())
     write_json(folder / "scheduler.json", trainer.lr_scheduler.state_dict())
     write_json(folder / "rng.json", rng_state())

@@ -57,7 +57,7 @@ def generate(session: Session) -> list[Sample]:
     rows = session.tokenizer(texts, add_special_tokens=template == "none")["input_ids"]
     outputs = _answers(session, rows, stop_tokens(session.model, session.tokenizer, template))
     return [
-        Sample(prompt=chat.turns[-1].content, reference=reference, output=output)
+        Sample(prompt=chat.turns[-1].content, reference=reference, output=output, turns=chat.turns)
         for (chat, reference), output in zip(asked, outputs, strict=True)
     ]
 

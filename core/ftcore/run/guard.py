@@ -13,6 +13,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState
 
 from ftcore.errors import DivergedError, ModelError, ResourceError
 from ftcore.events import CheckpointWritten, StepDone
+from ftcore.protocols import SteppedMethod
 from ftcore.run import checkpoint
 from ftcore.run.folder import read_json
 
@@ -113,9 +114,10 @@ class _Guard(Trainer):  # type: ignore[misc]
     # Checkpoints -----------------------------------------------------------------------------------------------------
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
-        state = self.session.method.state(self.session.model)
+        method, model = self.session.method, self.session.model
+        progress = method.progress(model) if isinstance(method, SteppedMethod) else None
         folder = self.session.folder / "checkpoints"
-        written = checkpoint.write(self, state, folder, self.session.plan.checkpoints.keep)
+        written = checkpoint.write(self, method.state(model), folder, self.session.plan.checkpoints.keep, progress)
         self.session.emit(CheckpointWritten(self.state.global_step, written))
 
     def take_up(self, folder: Path) -> None:
@@ -127,6 +129,9 @@ class _Guard(Trainer):  # type: ignore[misc]
         state = checkpoint.load_tensors(Path(resume_from_checkpoint) / checkpoint.STATE)
         try:
             self.session.method.load_state(self.session.model, state)
+            if isinstance(self.session.method, SteppedMethod):
+                progress = checkpoint.load_tensors(Path(resume_from_checkpoint) / checkpoint.PROGRESS)
+                self.session.method.load_progress(self.session.model, progress)
         except ValueError as error:
             raise ModelError(f"the checkpoint does not fit the model: {error}", where=resume_from_checkpoint) from None
 
@@ -153,6 +158,16 @@ class _StepWatch(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, trainer: _Guard) -> None:
         self._trainer = trainer
+        method = trainer.session.method
+        self._stepped = method if isinstance(method, SteppedMethod) else None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        if self._stepped:
+            self._stepped.begin(self._trainer.session.model, state.max_steps)
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        if self._stepped:
+            self._stepped.after_step(self._trainer.session.model, state.global_step + 1)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self._trainer.step_began = time.perf_counter()

@@ -3,7 +3,7 @@
     from ftcore.testing.methods import MethodContract
 
     class TestBias(MethodContract):
-        method = "bias"
+        name = "bias"
 
 Nothing is imported here, so that naming one contract does not load what another needs.
 """

@@ -3,7 +3,7 @@
     from ftcore.testing.methods import MethodContract
 
     class TestBias(MethodContract):
-        method = "bias"
+        name = "bias"
         settings = {"only_last": True}
 
 Everything runs on a tiny random model (`ftcore.testing.tiny`), so it says whether a method is correct, not whether it
@@ -33,9 +33,9 @@ from ftcore.testing.tiny import save_tiny
 
 
 class MethodContract:
-    """Inherit, name the `method` and its `settings` (without dropout), and let pytest collect the rest."""
+    """Inherit, give the method's `name` and its `settings` (without dropout), and let pytest collect the rest."""
 
-    method: ClassVar[str]
+    name: ClassVar[str]
     settings: ClassVar[Mapping[str, Any]] = {}
     plugin_files: ClassVar[tuple[str, ...]] = ()
     architecture: ClassVar[str] = "llama"
@@ -48,7 +48,7 @@ class MethodContract:
 
     @classmethod
     def offer(cls) -> Offer:
-        return _manager(cls.plugin_files).find("method", cls.method)
+        return _manager(cls.plugin_files).find("method", cls.name)
 
     @classmethod
     def spec(cls) -> MethodSpec:
@@ -107,11 +107,11 @@ class MethodContract:
         heavy = "{'torch', 'pydantic', 'transformers', 'peft', 'pyarrow'} & set(sys.modules)"
         code = f"import importlib, runpy, sys; {load}; sys.exit(', '.join(sorted({heavy})) or 0)"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"the front of {self.method} imports {done.stderr.strip()}"
+        assert done.returncode == 0, f"the front of {self.name} imports {done.stderr.strip()}"
 
     def test_settings_survive_json_and_refuse_what_they_do_not_know(self) -> None:
         if not (ref := self.spec().config):
-            assert not self.settings, f"{self.method} has no settings"
+            assert not self.settings, f"{self.name} has no settings"
             return
         model = ref.load()
         settings = model(**self.settings)
