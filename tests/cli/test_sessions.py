@@ -104,8 +104,8 @@ def test_the_output_of_plan_is_a_run_file(ftcore: Terminal, tiny: Path, rows: Pa
         "metrics",
         *FAST,
     ]
-    (tmp_path / "planned.yaml").write_text(ftcore("plan", *line).out)
-    assert ftcore("plan", "planned.yaml").out == ftcore("plan", *line).out
+    (tmp_path / "planned.yaml").write_text(ftcore("plan", *line, "--yaml").out)
+    assert ftcore("plan", "planned.yaml", "--yaml").out == ftcore("plan", *line, "--yaml").out
     assert ftcore("run", "planned.yaml", "--out", "from-plan").code == 0
     assert ftcore("run", *line, "--out", "from-line").code == 0
     assert losses(tmp_path / "from-plan") == losses(tmp_path / "from-line")
@@ -278,7 +278,7 @@ def test_the_schema_accepts_what_runs_and_rejects_what_does_not(ftcore: Terminal
 
     schema = ftcore("schema").json
     for line in ([], ["--data", rows, "--method", "full"], ["--method", "qlora", "--evaluators", "none"]):
-        run_file = yaml.safe_load(ftcore("plan", *line).out)
+        run_file = yaml.safe_load(ftcore("plan", *line, "--yaml").out)
         assert valid(run_file, schema, schema), line
     assert valid({"method": "lora", "data": "rows.jsonl", "evaluators": ["loss"]}, schema, schema)
     assert valid({"method": {"rank": 8}}, schema, schema), "the default component may go unnamed"

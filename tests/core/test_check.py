@@ -142,7 +142,7 @@ def test_twenty_bad_rows_are_kept_and_the_others_counted(tiny: Path, tmp_path: P
 def test_bad_rows_that_may_be_dropped_are_a_warning(tiny: Path, tmp_path: Path):
     rows = write_rows(tmp_path / "bad.jsonl", [*echo_rows(5), {"prompt": "a", "completion": None}])
     plan = checked(tmp_path, tiny, data=[str(rows)], data__bad_rows="drop")
-    assert any(note.startswith("warning: ") and "1 bad rows will be dropped" in note for note in notes(plan))
+    assert any(note.startswith("warning: ") and "1 bad row will be dropped" in note for note in notes(plan))
 
 
 def test_a_format_by_name_that_fits_no_row(tiny: Path, tmp_path: Path):

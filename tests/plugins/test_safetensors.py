@@ -105,7 +105,7 @@ def test_the_card_says_what_was_done(lora: Path) -> None:
     assert "base_model" not in meta  # a path is none on the hub
     assert "| method.rank | 4 |" in card
     assert "`rows.jsonl`" in card
-    assert re.search(r"Trained on \d+ rows; \d+ were held out\.", card)
+    assert re.search(r"Trained on \d+ of \d+ rows; \d+ were held out\.", card)
 
 
 def test_the_card_shows_the_numbers_before_and_after(lora: Path) -> None:

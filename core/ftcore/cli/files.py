@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ftcore.cli.run import CONTEXT
 from ftcore.config import SECTIONS, DataSettings
 from ftcore.errors import ResourceError, UsageError
 from ftcore.manager import PluginManager
-from ftcore.run.choose import KEYS, LISTS
+from ftcore.run.choose import KEYS, LISTS, merge
 from ftcore.run.plan import Plan
 from ftcore.run.resolve import resolve
 from ftcore.settings import Settings
@@ -30,25 +30,33 @@ def _init(ctx: click.Context, path: str, **given: Any) -> None:
         raise UsageError(
             "the file is there already", where=path, fix=f"ftcore init {target.with_stem(target.stem + '-2')}"
         )
+    if target.suffix not in (".yaml", ".yml"):
+        raise UsageError(
+            "the name of a run file ends in .yaml", where=path, fix=f"ftcore init {target.with_suffix('.yaml')}"
+        )
     command = ctx.command
     assert isinstance(command, ComponentCommand)
-    plan = resolve(command.manager, command.run_file, flags_of(ctx, given))
+    flags = flags_of(ctx, given)
+    plan = resolve(command.manager, command.run_file, flags)
+    lines = _lines(plan, merge(command.run_file, flags))
     try:
-        target.write_text("\n".join(_lines(plan)) + "\n", encoding="utf-8")
+        target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError("there is no such folder", where=str(target.parent), fix=f"mkdir -p {target.parent}") from None
     except OSError as error:
-        raise ResourceError(f"the file cannot be written: {error.strerror}", where=path) from None
+        raise ResourceError(f"the file cannot be written: {error.strerror}", where=path, fix="ftcore init") from None
     click.echo(f"wrote {path}; look at it, then: ftcore plan {path}")
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def _lines(plan: Plan, given: Mapping[str, Any]) -> Iterator[str]:
+    """`given` is what the user said: the rest stands in comments."""
     yield "# A run of ftcore. What is commented out is the default. Every key is also an option: --method.NAME VALUE"
-    for axis, choice in (
-        ("model", plan.model),
-        ("method", plan.method),
-        ("strategy", plan.strategy),
-        ("backend", plan.backend),
-    ):
+    for axis, choice in (("model", plan.model), ("method", plan.method), ("strategy", plan.strategy)):
         yield from _component(axis, choice, "")
+    if "backend" in given:
+        yield from _component("backend", plan.backend, "")
+    else:
+        yield from ("", f"# {HELP['backend']}  (ftcore list backends)", "# backend: auto")
     yield ""
     yield f"# {HELP['data']}"
     yield "data:"
@@ -61,7 +69,13 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield f"# {' '.join((type(settings).__doc__ or '').split())}"
         yield f"{name}:"
-        yield from _fields(settings, "  ", given=settings.model_fields_set)
+        yield from _fields(settings, "  ", given=set(given.get(name) or {}))
+    for axis in ("evaluators", "exporter", "reporters"):
+        chosen = getattr(plan, axis)
+        names = [choice.spec.name for choice in chosen] if axis in LISTS else chosen.spec.name
+        line = f"{axis}: {json.dumps(names)}"
+        yield from ("", f"# {HELP[axis]}  (ftcore list {KINDS[axis].plural})", line if axis in given else f"# {line}")
+    yield from ("", "# The run's folder. Left out: runs/DATE-METHOD-STRATEGY.", "# out: runs/mine")
 
 
 def _component(axis: str, choice: Any, indent: str) -> Iterator[str]:

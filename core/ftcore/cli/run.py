@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ftcore.cli.options import HELP, Axis, ComponentCommand, flags_of
+from ftcore.cli.outlook import outlook
 from ftcore.errors import UsageError
 from ftcore.run.check import check
 from ftcore.run.plan import Plan
@@ -52,21 +53,23 @@ def _run(ctx: click.Context, run_file: str | None, as_json: bool, **given: Any) 
     _finish(folder, report, as_json)
 
 
-def _plan(ctx: click.Context, run_file: str | None, as_json: bool, **given: Any) -> None:  # noqa: ARG001
+def _plan(ctx: click.Context, run_file: str | None, as_json: bool, as_yaml: bool, **given: Any) -> None:  # noqa: ARG001
     """Show what a run would do, and what speaks against it, without loading anything."""
     plan = _planned(ctx, given)
     from ftcore.run.report import plan_record
+    from ftcore.run.runfile import dump_run_file
 
     if as_json:
         click.echo(json.dumps(plan_record(plan), indent=2, default=str))
         return
-    from ftcore.run.runfile import dump_run_file
-
-    click.echo(dump_run_file(plan.dump()), nl=False)
-    click.echo(f"# hardware: {', '.join(plan.hardware.devices)}; weights {plan.precision.weights}", nl=False)
-    click.echo(f", computed in {plan.precision.autocast or plan.precision.weights}")
+    if as_yaml:
+        click.echo(dump_run_file(plan.dump()), nl=False)
+    else:
+        for name, text in outlook(plan):
+            click.echo(f"{click.style(f'{name:<13}', fg='cyan')}  {text}")
     for finding in plan.findings:
-        click.echo(f"# {finding.level}: {finding.message}" + (f"  try: {finding.fix}" if finding.fix else ""))
+        line = f"{finding.level}: {finding.message}" + (f"  try: {finding.fix}" if finding.fix else "")
+        click.echo(f"# {line}" if as_yaml else line)
 
 
 def must_be_read(ctx: click.Context, named: str | None) -> None:
@@ -93,7 +96,8 @@ JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print the result 
 OUT = click.Option(["--out"], metavar="DIR", help="The run's folder. Left out: runs/DATE-METHOD-STRATEGY.")
 
 run = _component_command("run", _run, [OUT, JSON])
-plan = _component_command("plan", _plan, [OUT, JSON])
+YAML = click.Option(["--yaml", "as_yaml"], is_flag=True, help="Print the complete run file.")
+plan = _component_command("plan", _plan, [OUT, YAML, JSON])
 
 
 @click.command

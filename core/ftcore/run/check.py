@@ -11,13 +11,25 @@ from pathlib import Path
 
 from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, ResourceError, UsageError
 from ftcore.manager import PluginManager
-from ftcore.run.plan import Choice, DataChoice, Plan
-from ftcore.run.rows import Recognised, label, read, recognise, refuse_bad_rows
+from ftcore.run.plan import Choice, DataChoice, Plan, Rows
+from ftcore.run.rows import Recognised, label, read, recognise, refuse_bad_rows, wanted_heldout
 from ftcore.specs import StrategySpec
 from ftcore.types import BadRow, Finding
 
+UNUSUAL = 30
+"""So many times the usual learning rate is a slip: tuning it by hand moves it by factors of two to ten."""
+
 NAMED_BAD_ROWS = 20
 """Bad rows kept for the message; a broken file may hold millions."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Usable:
+    """A source's usable rows, how many of them it holds out itself, and how often each counts."""
+
+    rows: int
+    marked: int
+    weight: float
 
 
 def check(plan: Plan, manager: PluginManager) -> Plan:
@@ -26,13 +38,15 @@ def check(plan: Plan, manager: PluginManager) -> Plan:
     _refuse(_at_a_glance(plan, manager))
     recognised: list[tuple[DataChoice, Recognised]] = []
     _refuse(_by_opening(plan, manager, findings, recognised))
-    _refuse(_rows(recognised, findings))
+    findings += _learning_rate(plan)
+    usable: list[Usable] = []
+    _refuse(_rows(recognised, findings, usable))
     for plugin, found in manager.each("ftcore_plan_findings", plan=plan):
         for finding in found or ():
             if finding.level == "error":
                 raise UsageError(f"{finding.message} (says {plugin.key})", fix=finding.fix)
             findings.append(finding)
-    return dataclasses.replace(plan, findings=tuple(findings))
+    return dataclasses.replace(plan, findings=tuple(findings), rows=_split(plan, usable))
 
 
 def _refuse(errors: Iterator[FtcoreError]) -> None:
@@ -108,6 +122,21 @@ def _numbers(plan: Plan) -> Iterator[FtcoreError]:
         )
 
 
+def _learning_rate(plan: Plan) -> Iterator[Finding]:
+    """A warning about a rate so far from what suits the method that it is probably a slip of the keyboard."""
+    usual, rate = plan.method.spec.defaults.get("learning_rate"), plan.train.learning_rate
+    if not usual or not rate:
+        return
+    usual *= plan.strategy.spec.learning_rate_scale
+    if not usual / UNUSUAL < rate < usual * UNUSUAL:
+        where = "above" if rate > usual else "below"
+        yield Finding(
+            "warning",
+            f"the learning rate {rate:g} is far {where} the {usual:g} that suits {plan.method.spec.name}",
+            f"--train.learning_rate {usual:g}",
+        )
+
+
 def _packages(plan: Plan) -> Iterator[FtcoreError]:
     for choice in plan.choices():
         missing = missing_packages(choice.spec.packages)
@@ -141,11 +170,13 @@ def _free(folder: Path) -> Path:
     return next(path for n in range(2, 10_000) if not (path := folder.with_name(f"{folder.name}-{n}")).exists())
 
 
-def _rows(sources: list[tuple[DataChoice, Recognised]], findings: list[Finding]) -> Iterator[FtcoreError]:
+def _rows(
+    sources: list[tuple[DataChoice, Recognised]], findings: list[Finding], usable: list[Usable]
+) -> Iterator[FtcoreError]:
     """Read every row of local sources once, for bad ones."""
     for entry, recognised in sources:
         bad: list[BadRow] = []
-        total_bad = good = 0
+        total_bad = good = marked = 0
         for row in read(entry, recognised):
             if isinstance(row, BadRow):
                 total_bad += 1
@@ -153,6 +184,8 @@ def _rows(sources: list[tuple[DataChoice, Recognised]], findings: list[Finding])
                     bad.append(row)
             else:
                 good += 1
+                marked += row.heldout
+        usable.append(Usable(good, marked, entry.settings.weight))
         if not good:
             reasons = [f"{row.where}: {row.reason}" for row in bad[:3]]
             fix = "--data.format auto" if entry.settings.format != "auto" else "mend the rows, or --data ANOTHER"
@@ -168,7 +201,19 @@ def _rows(sources: list[tuple[DataChoice, Recognised]], findings: list[Finding])
         except DataError as error:
             yield error
         if total_bad:
-            findings.append(Finding("warning", f"{label(entry)}: {total_bad} bad rows will be dropped"))
+            rows = "1 bad row" if total_bad == 1 else f"{total_bad:,} bad rows"
+            findings.append(Finding("warning", f"{label(entry)}: {rows} will be dropped"))
+
+
+def _split(plan: Plan, usable: list[Usable]) -> Rows | None:
+    """What training and judging will see. A source that brings its own held-out part is not split again."""
+    if len(usable) < len(plan.data):
+        return None
+    free = sum(source.rows for source in usable if not source.marked)
+    taken = wanted_heldout(plan, free)
+    kept = 1 - taken / free if free else 0.0
+    train = sum((s.rows - s.marked) * s.weight * (1 if s.marked else kept) for s in usable)
+    return Rows(round(train), taken + sum(source.marked for source in usable))
 
 
 def fits(

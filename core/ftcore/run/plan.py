@@ -79,6 +79,14 @@ class DataChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """How many usable rows there are to train on and to judge by, before any is found to teach nothing."""
+
+    train: int
+    heldout: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The four choices, the sections of the core, and what was found out about the machine."""
 
@@ -97,6 +105,8 @@ class Plan:
     hardware: Hardware
     precision: Precision
     findings: tuple[Finding, ...] = ()
+    rows: Rows | None = None
+    """Known once they were checked, where all sources are local."""
 
     def choices(self) -> Iterator[Choice[Any]]:
         """Every component of the plan."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ftcore.errors import DataError
 from ftcore.manager import PluginManager
 from ftcore.run.plan import DataChoice, Plan
-from ftcore.run.rows import Account, Kept, label, read, recognise, refuse_bad_rows
+from ftcore.run.rows import Account, Kept, label, read, recognise, refuse_bad_rows, wanted_heldout
 from ftcore.run.supervision import count, gate, why_nothing
 from ftcore.run.tokens import Encoded, encode
 from ftcore.types import BadRow, ChatExample, Example, Finding, TextExample, Turn
@@ -181,7 +181,7 @@ def _split(
     for index, entry in enumerate(entries):
         if entry.source not in has_own:
             by_digest.setdefault(entry.digest, []).append(index)
-    wanted = _wanted(plan, sum(map(len, by_digest.values())))
+    wanted = wanted_heldout(plan, sum(map(len, by_digest.values())))
     chosen: set[int] = set()
     groups = list(by_digest.values())
     random.Random(plan.train.seed).shuffle(groups)  # noqa: S311
@@ -207,20 +207,6 @@ def _split(
     if not heldout:
         findings.append(Finding("warning", "no row is held out: nothing will say whether the tuned model is better"))
     return trained, heldout
-
-
-def _wanted(plan: Plan, rows: int) -> int:
-    """How many rows to hold out. A share never takes more than the evaluations will look at."""
-    holdout = plan.evaluate.holdout
-    if holdout == 0 or rows < 2:
-        return 0
-    if holdout >= rows:
-        raise DataError(
-            f"evaluate.holdout {int(holdout)} leaves none of the {rows} rows to train on", fix="--evaluate.holdout 0.1"
-        )
-    if holdout >= 1:
-        return int(holdout)
-    return max(1, min(round(rows * holdout), plan.evaluate.limit))
 
 
 class _Writer:

@@ -50,7 +50,7 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
 
     model, method, strategy = one("model"), one("method"), one("strategy")
     data = tuple(
-        _data_choice(index, offer, settings, where)
+        _data_choice(manager, index, offer, settings, where)
         for index, (offer, settings) in enumerate(choose_with_flags(manager, merged, "data"))
     )
     backend, hardware = _backend(manager, merged, where)
@@ -124,24 +124,32 @@ def _checked(model: type[Settings], values: dict[str, Any], prefix: str, where: 
         raise
 
 
-def _data_choice(index: int, offer: Offer, settings: dict[str, Any], where: Any) -> DataChoice:
+def _data_choice(manager: PluginManager, index: int, offer: Offer, settings: dict[str, Any], where: Any) -> DataChoice:
     ours, theirs = split_data_entry(settings)
     prefix = f"data.{index}" if index else "data"
     config = offer.spec.config.load().model_fields if offer.spec.config else ()
     known = [*config, *DataSettings.model_fields]
     for key in theirs.keys() - {*config}:
         near = closest(key, known)
+        owner = next(iter(_with_setting(manager, "data", key)), None)
+        elsewhere = f"name: {owner}" if owner else f"ftcore explain {offer.spec.name}"
         raise UsageError(
-            f"there is no setting {f'{prefix}.{key}'!r}{did_you_mean(key, known)}",
+            f"the source {offer.spec.name!r} has no setting {f'{prefix}.{key}'!r}{did_you_mean(key, known)}",
             where=where(f"{prefix}.{key}"),
             value=theirs[key],
-            fix=f"{near}: {theirs[key]}" if near else f"ftcore explain {offer.spec.name}",
+            fix=f"{near}: {theirs[key]}" if near else elsewhere,
             more=[] if near else [f"settings here: {', '.join(known)}"],
         )
     source = _validated("data", offer, theirs, where, prefix)
     checked = _checked(DataSettings, ours, prefix, where, "ftcore run --help")
     assert isinstance(checked, DataSettings)
     return DataChoice(source, checked)
+
+
+def _with_setting(manager: PluginManager, axis: str, key: str) -> list[str]:
+    """Components of an axis that have a setting of that name."""
+    offers = [offer for offers in manager.catalogue(axis).values() for offer in offers]
+    return [o.spec.name for o in offers if o.spec.config and key in o.spec.config.load().model_fields]
 
 
 def _section(name: str, merged: Mapping[str, Any], where: Any) -> Any:

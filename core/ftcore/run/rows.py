@@ -15,7 +15,7 @@ from ftcore import columns
 from ftcore.errors import DataError, closest
 from ftcore.manager import Offer, PluginManager
 from ftcore.protocols import DatasetFormat
-from ftcore.run.plan import DataChoice
+from ftcore.run.plan import DataChoice, Plan
 from ftcore.types import BadRow, Example, Row
 
 HELD_OUT = "heldout"
@@ -141,6 +141,20 @@ def refuse_bad_rows(entry: DataChoice, bad: list[BadRow], total: int) -> None:
     raise DataError(
         first.reason, where=first.where, more=more, fix="mend them, or leave them out: --data.bad_rows drop"
     )
+
+
+def wanted_heldout(plan: Plan, rows: int) -> int:
+    """How many rows to hold out. A share never takes more than the evaluations will look at."""
+    holdout = plan.evaluate.holdout
+    if holdout == 0 or rows < 2:
+        return 0
+    if holdout >= rows:
+        raise DataError(
+            f"evaluate.holdout {int(holdout)} leaves none of the {rows} rows to train on", fix="--evaluate.holdout 0.1"
+        )
+    if holdout >= 1:
+        return int(holdout)
+    return max(1, min(round(rows * holdout), plan.evaluate.limit))
 
 
 def _mapped(entry: DataChoice, row: Row) -> dict[str, Any] | ValueError:

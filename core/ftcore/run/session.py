@@ -84,6 +84,15 @@ class Session:
         """Optimizer steps done so far."""
         return self.trainer.state.global_step if self.trainer else 0
 
+    @property
+    def rows_seen(self) -> int:
+        """Training rows that the steps done so far have reached; all of them after the first epoch."""
+        rows = int(self.data.account["trained"])
+        dataset: Any = self.trainer and self.trainer.train_dataset
+        if not dataset:
+            return 0
+        return round(rows * min(1.0, self.step * self.plan.train.batch_size / len(dataset)))
+
     def heldout_loss(self) -> float:
         """Mean of the strategy's own loss over the held-out rows, in nats a token for `sft`."""
         assert self.trainer is not None

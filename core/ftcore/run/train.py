@@ -73,6 +73,7 @@ def _train(session: Session, checkpoint: Path | None) -> dict[str, Any]:
     tokens = sum(entry.get("tokens", 0) for entry in steps)
     return {
         "steps": trainer.state.global_step,
+        "rows_seen": session.rows_seen,
         "seconds": seconds,
         "tokens_per_second": tokens / seconds if seconds else 0.0,
         "first_loss": steps[0]["loss"] if steps else None,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftcore.errors import DataError, PolicyError
-from ftcore_plugins.files.names import PICKLES, SUPPORTED, UNPACK, Kind, is_gzipped, is_pattern, kind_of, suffix
+from ftcore_plugins.files.names import PICKLES, SHEETS, SUPPORTED, UNPACK, Kind, is_gzipped, is_pattern, kind_of, suffix
 
 _NOT_DATA = ("readme", "license", "licence", "notice", "changelog", "dataset_info", "dataset_dict", "state")
 """Stems of files that lie beside data in a folder and are none."""
@@ -135,9 +135,10 @@ def _checked(path: Path) -> Kind:
     if ending in UNPACK:
         command = f"{UNPACK[ending]} {shlex.quote(str(path))}"
         raise DataError(f"files packed as {ending} are not read, only .gz", where=str(path), fix=command)
+    renamed = f"mv {shlex.quote(str(path))} {shlex.quote(str(path.with_suffix('.jsonl')))}"
     raise DataError(
         f"the suffix {ending!r} is not known" if ending else "the name has no suffix that says what is inside",
         where=str(path),
         more=[f"known: {SUPPORTED}, each also with .gz"],
-        fix=f"mv {shlex.quote(str(path))} {shlex.quote(str(path.with_suffix('.jsonl')))}",
+        fix=f"save the sheet as {path.with_suffix('.csv').name}" if ending in SHEETS else renamed,
     )

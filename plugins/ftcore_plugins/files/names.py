@@ -33,6 +33,7 @@ UNPACK = {
 }
 """Packed files that are not read, each with the command that unpacks it."""
 
+SHEETS = {".xlsx", ".xls", ".ods"}
 PICKLES = {".pkl", ".pickle", ".pt", ".pth", ".joblib"}
 """Files that can run code when they are loaded."""
 

@@ -79,9 +79,9 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
     speed = training.get("tokens_per_second")
     tiles = []
     if facts.get("train_rows") is not None:
-        tiles.append(
-            ("learned from", f"{count(facts['train_rows'])} rows", f"{count(facts.get('train_tokens'))} tokens")
-        )
+        rows, seen = facts["train_rows"], training.get("rows_seen", facts["train_rows"])
+        note = f"{count(facts.get('train_tokens'))} tokens" if seen >= rows else f"of {count(rows)}: few steps"
+        tiles.append(("learned from", f"{count(seen)} rows", note))
     if trainable is not None and total:
         tiles.append(
             ("trained", f"{100 * trainable / total:.3g} %", f"{short_count(trainable)} of {short_count(total)}")

@@ -104,7 +104,9 @@ def _data(session: Session) -> Iterator[str]:
         texts = argument if isinstance(argument, list) else [argument] if argument else []
         names = ", ".join(f"`{_local(text)}`" for text in texts)
         yield f"- {entry.source.spec.name}: {names or entry.source.spec.summary}"
-    yield f"\nTrained on {account['trained']} rows; {account['heldout']} were held out.\n"
+    seen = session.rows_seen
+    rows = f"{seen} rows" if seen == account["trained"] else f"{seen} of {account['trained']} rows"
+    yield f"\nTrained on {rows}; {account['heldout']} were held out.\n"
 
 
 def _settings(session: Session) -> Iterator[str]:

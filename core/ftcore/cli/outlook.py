@@ -1,0 +1,54 @@
+"""What `ftcore plan` shows: a run at a glance, before anything loads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from ftcore.run.plan import Choice, Plan
+from ftcore.run.rows import label
+
+
+def outlook(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Pairs of label and text: what is chosen, on how many rows, in how many steps, and where it goes."""
+    train, hardware = plan.train, plan.hardware
+    yield "model", _named(plan.model)
+    yield "data", ", ".join(label(entry) for entry in plan.data)
+    if plan.rows:
+        yield "rows", f"{plan.rows.train:,} to train on, {plan.rows.heldout:,} held out"
+    yield "method", f"{plan.method.spec.name}{_set(plan.method)}"
+    yield "strategy", f"{plan.strategy.spec.name}{_set(plan.strategy)}"
+    computed = plan.precision.autocast or plan.precision.weights
+    yield "backend", f"{plan.backend.spec.name}: {', '.join(hardware.devices)}; {computed}"
+    yield "learning rate", f"{train.learning_rate:g}, {train.scheduler}"
+    yield "steps", _steps(plan)
+    yield "judged by", ", ".join(choice.spec.name for choice in plan.evaluators) or "nobody"
+    yield "folder", str(plan.out) if plan.out else "runs/DATE-METHOD-STRATEGY (name it: --out DIR)"
+
+
+def _steps(plan: Plan) -> str:
+    train = plan.train
+    batches = f"{train.batch_size} rows"
+    if train.micro_batch_size:
+        batches += f", {train.micro_batch_size} at once"
+    if train.steps:
+        seen = f", {train.steps * train.batch_size / plan.rows.train:.2g} epochs" if plan.rows else ""
+        return f"{train.steps:,} of {batches}{seen}"
+    if not plan.rows or getattr(plan.strategy.settings, "packing", False):
+        return f"as many as {train.epochs:g} epochs take, of {batches}"
+    return f"about {math.ceil(train.epochs * math.ceil(plan.rows.train / train.batch_size)):,} of {batches}"
+
+
+def _named(choice: Choice[Any]) -> str:
+    argument = getattr(choice.spec, "argument", None)
+    value = getattr(choice.settings, argument, None) if argument else None
+    return f"{choice.spec.name}:{value}" if value else choice.spec.name
+
+
+def _set(choice: Choice[Any]) -> str:
+    """The settings that are not as usual."""
+    if choice.settings is None:
+        return ""
+    usual = choice.settings.model_dump(mode="json", exclude_defaults=True)
+    return "".join(f", {name} {value}" for name, value in usual.items())
