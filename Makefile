@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-fast lint format docs clean
+.PHONY: demo test test-fast contrib lint format docs clean
 
 demo: .venv/.installed  ## tune a small model on the demo set, and show what it gained
 	$(BIN)/ftcore run --method qlora
@@ -12,6 +12,9 @@ test: .venv/.dev  ## everything that runs without a GPU and without the network
 
 test-fast: .venv/.dev  ## the same without the real model
 	$(BIN)/pytest -m "not gpu and not network and not real"
+
+contrib: .venv/.dev  ## build, install and test each distribution in contrib/
+	contrib/test.sh
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -12,13 +12,13 @@ import sys
 import textwrap
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
-from ftcore import config, errors, protocols
+from ftcore import config, errors, protocols, specs
 from ftcore.cli.main import COMMANDS, cli
 from ftcore.cli.options import Axis, ComponentCommand
 from ftcore.manager import PluginManager, hook_functions
@@ -79,6 +79,7 @@ def values_of(annotation: Any) -> str:
     words = {bool: "yes or no", int: "integer", float: "number", str: "text", list: "list", dict: "key=value"}
     found = []
     for part in parts:
+        part = get_args(part)[0] if get_origin(part) is Annotated else part
         if get_origin(part) is Literal:
             found += [f"`{choice}`" for choice in get_args(part)]
         elif part is not type(None):
@@ -105,36 +106,49 @@ def settings_table(prefix: str, model: Any) -> Iterator[str]:
 # The parts ------------------------------------------------------------------------------------------------------------
 
 
-def hooks() -> Iterator[str]:
-    kinds = {kind.hook: kind for kind in KINDS.values()}
-    for name, function in hook_functions().items():
-        yield from (f"### {name}", "")
-        yield from python(f"def {name}{signature(function)}: ...")
-        words, example = split_example(inspect.getdoc(function) or "")
-        yield from (words, "")
-        yield from python(example)
-        if name in kinds:
-            yield from (f"The record `{kinds[name].record.__name__}`:", "")
-            yield from source(kinds[name].record)
-            built = re.search(r"builds an? `(\w+)`", words)
-            assert built, f"{name} does not say what its factory builds"
-            yield from (f"What its factory builds, a `{built[1]}`:", "")
-            yield from source(getattr(protocols, built[1]))
+def hook_table() -> Iterator[str]:
+    rows = (
+        (f"[{name}]({page_of(name)})", " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split()))
+        for name, function in hook_functions().items()
+    )
+    yield from table(("hook", "what it is for"), rows)
+
+
+def page_of(hook: str) -> str:
+    return f"{hook.removeprefix('ftcore_').replace('_', '-')}.md"
+
+
+def hook(name: str) -> Iterator[str]:
+    function = hook_functions()[name]
+    yield from python(f"def {name}{signature(function)}: ...")
+    words = inspect.cleandoc((function.__doc__ or "").partition("@hookimpl")[0].rstrip())
+    yield from (words, "")
+    returned = re.search(r"\[(\w+Spec)\]", signature(function))
+    if returned:
+        record: Any = getattr(specs, returned[1])
+        yield from (
+            f"The record `{returned[1]}`"
+            + (", besides [what all records share]" if issubclass(record, Spec) else "")
+            + ("(hooks.md#what-all-records-share):" if issubclass(record, Spec) else ":"),
+            "",
+        )
+        yield from source(record)
+    built = re.search(r"builds an? `(\w+)`", words)
+    if built:
+        yield from (f"What its factory builds, a `{built[1]}`:", "")
+        yield from source(getattr(protocols, built[1]))
 
 
 def signature(function: Callable[..., Any]) -> str:
     return str(inspect.signature(function)).replace("'", "")
 
 
-def split_example(doc: str) -> tuple[str, str]:
-    words, at, example = doc.partition("@hookimpl")
-    indent = len(words) - len(words.rstrip(" "))
-    return words.strip(), textwrap.dedent(" " * indent + at + example)
-
-
 def shared_fields() -> Iterator[str]:
     yield from source(Spec)
 
+
+OPTIONAL = ("SwitchableMethod", "MergeableMethod", "InitialisedMethod", "SteppedMethod", "LaunchingBackend")
+"""Protocols that no hook's words name: what a method may be besides."""
 
 FACTS = {
     "artifact": "what it leaves",
@@ -214,9 +228,16 @@ def exit_codes() -> Iterator[str]:
 def commands() -> Iterator[str]:
     for name, (reference, _) in COMMANDS.items():
         command = Ref(reference).load()
-        parts = command.commands.items() if isinstance(command, click.Group) else [("", command)]
-        for part, inner in parts:
+        for part, inner in parts_of(command) if isinstance(command, click.Group) else [("", command)]:
             yield from command_part(f"{name} {part}".strip(), inner)
+
+
+def parts_of(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        part = group.get_command(context, name)
+        assert part, name
+        yield name, part
 
 
 def command_part(name: str, command: click.Command) -> Iterator[str]:
@@ -248,7 +269,7 @@ def common_options() -> Iterator[str]:
 
 
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
-    "hooks": hooks,
+    "hook-table": hook_table,
     "shared-fields": shared_fields,
     "methods": methods,
     "sections": sections,
@@ -261,6 +282,8 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "commands": commands,
     "choosing-options": choosing_options,
     "common-options": common_options,
+    **{f"hook-{name}": partial(hook, name) for name in hook_functions()},
+    **{f"protocol-{name}": partial(source, getattr(protocols, name)) for name in OPTIONAL},
 }
 
 

@@ -7,6 +7,7 @@ from pluggy import HookimplMarker
 
 from ftcore.specs import (
     BackendSpec,
+    CommandSpec,
     EvaluatorSpec,
     ExporterSpec,
     FormatSpec,
@@ -26,6 +27,7 @@ hookimpl = HookimplMarker("ftcore")
 
 __all__ = [
     "BackendSpec",
+    "CommandSpec",
     "EvaluatorSpec",
     "ExporterSpec",
     "FormatSpec",

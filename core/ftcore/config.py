@@ -116,14 +116,24 @@ class DataSettings(Settings):
     """What to do about rows that cannot be used: stop and name them, or drop them into quarantine.jsonl."""
 
 
+class RewardSettings(Settings):
+    """What every entry under `rewards` may say, besides the settings of its function."""
+
+    weight: Annotated[float, Field(allow_inf_nan=False)] = 1.0
+    """How much the function counts: an answer's reward is the sum of all scores, each times its weight."""
+
+
 SECTIONS: dict[str, type[Settings]] = {
     "train": TrainSettings,
     "evaluate": EvaluateSettings,
     "checkpoints": CheckpointSettings,
 }
 
+ENTRIES: dict[str, type[Settings]] = {"data": DataSettings, "rewards": RewardSettings}
+"""What the core itself reads of an entry, by the axis under which it stands."""
 
-def split_data_entry(entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part one entry under `data` into what the core reads and what belongs to its source."""
-    ours = {key: value for key, value in entry.items() if key in DataSettings.model_fields}
+
+def split_entry(axis: str, entry: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part one entry under `data` or `rewards` into what the core reads and what belongs to its component."""
+    ours = {key: value for key, value in entry.items() if key in ENTRIES[axis].model_fields}
     return ours, {key: value for key, value in entry.items() if key not in ours}

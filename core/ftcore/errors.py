@@ -16,7 +16,7 @@ It deliberately carries no traceback: whoever reads it is not debugging ftcore.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -103,10 +103,24 @@ class Interrupted(FtcoreError):
         self.exit_code = 128 + signal_number
 
 
+def from_record(record: Mapping[str, Any]) -> FtcoreError:
+    """The error that another process told by its `record()`. A plugin's own class comes as the plain FtcoreError."""
+    kinds = {kind.__name__: kind for kind in FtcoreError.__subclasses__()}
+    kind = kinds.get(record["error"], FtcoreError)
+    error = kind.__new__(kind)
+    FtcoreError.__init__(error, record["what"], **{key: record[key] for key in ("where", "value", "fix", "more")})
+    error.exit_code = record["exit_code"]
+    return error
+
+
 def closest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that was probably meant, or None when nothing is near."""
-    near = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
-    return near[0] if near else None
+    near = difflib.get_close_matches(word.lower(), list(choices), n=3, cutoff=0.6)
+
+    def likeness(choice: str) -> tuple[float, bool]:  # who types `lroa` means `lora` rather than `road`
+        return difflib.SequenceMatcher(None, choice, word.lower()).ratio(), choice[0] == word[0].lower()
+
+    return max(near, key=likeness, default=None)
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from pluggy import HookspecMarker
 
 from ftcore.specs import (
     BackendSpec,
+    CommandSpec,
     EvaluatorSpec,
     ExporterSpec,
     FormatSpec,
@@ -191,6 +192,24 @@ def ftcore_reporters() -> Iterable[ReporterSpec]:
             def handle(self, event):
                 if isinstance(event, RunFinished):
                     print("\\a", end="")
+    """
+
+
+@hookspec
+def ftcore_commands() -> Iterable[CommandSpec]:
+    """Offer commands: what else may be typed behind `ftcore`.
+
+    Called once, when a line names no command of the core, or asks for help. The module with the command is imported
+    when it is typed. The core's own commands cannot be displaced; of two plugins with one name, `plugin/name` chooses.
+
+        @hookimpl
+        def ftcore_commands():
+            yield CommandSpec(name="greet", summary="Say hello.", factory=Ref("acme.greet:greet"))
+
+        @click.command(help="Say hello to NAME.")
+        @click.argument("name")
+        def greet(name):
+            click.echo(f"hello {name}")
     """
 
 

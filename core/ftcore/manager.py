@@ -1,71 +1,42 @@
-"""Finding, loading and asking plugins, so that no plugin can break ftcore or another plugin.
+"""Loading and asking plugins, so that no plugin can break ftcore or another plugin.
 
-pluggy carries the calls. Loading is ours: pluggy's entry-point loader stops at the first broken plugin, leaves
-half-registered ones behind, and does not notice a misspelt hook. It deliberately reads no plugin from the working
+pluggy carries the calls. Loading is ours (`ftcore.loading`): pluggy's entry-point loader stops at the first broken
+plugin, leaves half-registered ones behind, and does not notice a misspelt hook. No plugin is read from the working
 directory; a file is loaded only when it is named (`--plugin FILE.py`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import importlib.util
 import inspect
-import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import pluggy
 
 import ftcore
 from ftcore import hookspecs
-from ftcore.errors import PluginError, UsageError, closest, did_you_mean
-from ftcore.specs import KINDS, Spec
+from ftcore.errors import PluginError, UsageError
+from ftcore.loading import hung
+from ftcore.loading.front import check_hooks, hook_functions, import_file, import_front, wrong_record
+from ftcore.loading.installed import third_parties
+from ftcore.loading.patience import Stalled, patience
+from ftcore.loading.plugin import BUILT_IN, FILE, Command, Offer, Plugin, pick
+from ftcore.loading.policy import Policy, check_denied
+from ftcore.loading.words import in_words, place
+from ftcore.specs import KINDS, CommandSpec
+from ftcore.unknown import unknown
 
-ENTRY_POINT_GROUP = "ftcore"
-BUILT_IN = "ftcore"
+__all__ = ["Command", "Offer", "Plugin", "PluginManager", "hook_functions"]
 
-
-@dataclass(slots=True)
-class Plugin:
-    """A plugin and the state it is in. `key` is `distribution:entry`, unique in an environment.
-
-    `active` works; `broken` could not be loaded, and `problem` says why; `blocked` was not loaded on request.
-    """
-
-    key: str
-    distribution: str
-    version: str
-    module: str
-    state: Literal["active", "broken", "blocked"] = "active"
-    problem: str | None = None
-    offers: list[str] = field(default_factory=list)
-    hooks: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.key.partition(":")[2]
-
-    @property
-    def is_built_in(self) -> bool:
-        return self.distribution == BUILT_IN
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A record and the plugin that offers it."""
-
-    spec: Spec
-    plugin: Plugin
-
-    @property
-    def qualified(self) -> str:
-        """The name that is never ambiguous: `acme/lora`."""
-        return f"{self.plugin.distribution}/{self.spec.name}"
+R = TypeVar("R")
+FATAL = (KeyboardInterrupt, MemoryError, GeneratorExit)
+"""What is passed on, whoever raised it. Anything else that a plugin raises is its own affair, SystemExit too."""
 
 
 class PluginManager:
@@ -75,12 +46,15 @@ class PluginManager:
     >>> manager.find("method", "lora").spec.summary
     """
 
-    def __init__(self, allow: Sequence[str] | None = None, deny: Sequence[str] = ()) -> None:
+    def __init__(self, policy: Policy | None = None) -> None:
         self._pluggy = pluggy.PluginManager("ftcore")
         self._pluggy.add_hookspecs(hookspecs)
-        self._allow, self._deny = allow, tuple(deny)
+        self._policy = policy or Policy()
         self.plugins: list[Plugin] = []
+        self.recipe: Mapping[str, Any] = {}
+        """The arguments with which `discover` finds the same plugins in another process."""
         self._catalogues: dict[str, dict[str, list[Offer]]] = {}
+        self._commands: dict[str, list[Command]] | None = None
 
     @classmethod
     def discover(
@@ -88,29 +62,18 @@ class PluginManager:
     ) -> PluginManager:
         """Built-in plugins, then those installed under the entry-point group `ftcore`, then the named files.
 
-        `FTCORE_PLUGINS` allows or denies third-party plugins: `none`, or a list such as `acme,-other`. Denying may name
-        a built-in too; allowing speaks of third parties only.
+        `deny` and `allow` are those of the line and the run file; `FTCORE_PLUGINS` has a say besides (`Policy`).
         """
-        words = [word.strip() for word in os.environ.get("FTCORE_PLUGINS", "").split(",") if word.strip()]
-        allowed = [word for word in words if not word.startswith("-")]
-        manager = cls(allow=allowed or allow, deny=[*deny, *(word[1:] for word in words if word.startswith("-"))])
+        manager = cls(Policy.of(allow, deny))
+        manager.recipe = {"files": tuple(map(str, files)), "deny": tuple(deny), "allow": allow}
         manager.load_built_in()
         manager.load_installed()
-        for file in files:
+        for file in manager.recipe["files"]:
             manager.load_file(Path(file))
-        manager.check_denied(deny)
+        check_denied(deny, manager.plugins)
         return manager
 
     # Loading ---------------------------------------------------------------------------------------------------------
-
-    def check_denied(self, names: Iterable[str]) -> None:
-        """Raise UsageError for a name that is to be left out and that no plugin has."""
-        known = {word for plugin in self.plugins for word in (plugin.key, plugin.name, plugin.distribution)}
-        for name in names:
-            if name not in known:
-                raise UsageError(
-                    f"there is no plugin {name!r} to leave out{did_you_mean(name, known)}", fix="ftcore plugins list"
-                )
 
     def load_built_in(self) -> None:
         for name in importlib.import_module("ftcore_plugins").PLUGINS:
@@ -118,46 +81,57 @@ class PluginManager:
             self._load(plugin, partial(importlib.import_module, name))
 
     def load_installed(self) -> None:
-        from importlib.metadata import entry_points
-
-        for entry in entry_points(group=ENTRY_POINT_GROUP):
-            distribution = entry.dist.name if entry.dist else "unknown"
-            version = entry.dist.version if entry.dist else "unknown"
-            self._load(Plugin(f"{distribution}:{entry.name}", distribution, version, entry.value), entry.load)
+        for plugin in third_parties():
+            self._load(plugin, partial(import_front, plugin.module))
 
     def load_file(self, path: Path) -> None:
+        """Raises UsageError or PluginError: whoever names a file wants it to work."""
         if not path.is_file():
             raise UsageError("there is no such plugin file", where=str(path), fix="--plugin PATH/TO/FILE.py")
-        plugin = Plugin(f"file:{path.stem}", "file", _hash(path), str(path))
-        self._load(plugin, lambda: _import_file(path))
-        if plugin.state == "broken":
-            raise PluginError(f"the plugin does not load: {plugin.problem}", where=str(path))
+        plugin = Plugin(f"{FILE}:{path.stem}", FILE, _digest(path), str(path))
+        for other in self.plugins:
+            if other.key == plugin.key:
+                if Path(other.module).samefile(path):
+                    return
+                raise UsageError(
+                    f"two plugin files are called {path.stem}",
+                    where=str(path),
+                    value=other.module,
+                    fix=f"mv {path} {path.with_stem(path.stem + '_2')}",
+                )
+        error = self._load(plugin, partial(import_file, path))
+        if plugin.state not in ("active", "blocked"):
+            raise PluginError(
+                f"the plugin does not load: {plugin.problem}",
+                where=(error and place(error)) or str(path),
+                fix="ftcore hooks" if isinstance(error, PluginError) else f"python {path}",
+            ) from error
 
-    def _load(self, plugin: Plugin, load: Callable[[], Any]) -> None:
+    def _load(self, plugin: Plugin, load: Callable[[], ModuleType]) -> BaseException | None:
+        """Load a plugin unless it was stopped before; what it raised, if it did."""
         self.plugins.append(plugin)
-        if self._is_blocked(plugin):
-            plugin.state = "blocked"
-            return
+        reason = self._policy.against(plugin)
+        if reason:
+            plugin.stop("blocked", reason)
+        if plugin.state != "active":
+            return None
         try:
             module = load()
-            _check_hooks(module)
-            self._pluggy.register(module, name=plugin.key)
-        except (KeyboardInterrupt, MemoryError):
+            check_hooks(module)
+            self._register(module, plugin)
+        except FATAL:
             raise
-        except BaseException as error:  # a plugin may raise anything on import, SystemExit too
-            if self._pluggy.has_plugin(plugin.key):
-                self._pluggy.unregister(name=plugin.key)
-            plugin.state, plugin.problem = "broken", _in_words(error)
-            return
+        except BaseException as error:
+            self._break(plugin, None, error)
+            return error
         plugin.hooks = [hook.name for hook in self._pluggy.get_hookcallers(module) or ()]
+        return None
 
-    def _is_blocked(self, plugin: Plugin) -> bool:
-        names = {plugin.key, plugin.name, plugin.distribution}
-        if names & set(self._deny):
-            return True
-        if plugin.is_built_in or plugin.distribution == "file" or self._allow is None:
-            return False
-        return not names & set(self._allow)
+    def _register(self, module: ModuleType, plugin: Plugin) -> None:
+        earlier = self._pluggy.get_name(module)
+        if earlier:
+            raise PluginError(f"it names the same module as {earlier}")
+        self._pluggy.register(module, name=plugin.key)
 
     # Asking ----------------------------------------------------------------------------------------------------------
 
@@ -165,35 +139,62 @@ class PluginManager:
         """Every component of a kind by name. A name with several offers is ambiguous unless one is built in."""
         if kind not in self._catalogues:
             offers: dict[str, list[Offer]] = {}
-            for plugin, spec in self._records(kind):
+            for plugin, spec in self._records(KINDS[kind].hook, KINDS[kind].record):
                 offers.setdefault(spec.name, []).append(Offer(spec, plugin))
                 plugin.offers.append(f"{kind}:{spec.name}")
             self._catalogues[kind] = offers
         return self._catalogues[kind]
 
-    def _records(self, kind: str) -> Iterable[tuple[Plugin, Spec]]:
-        for plugin, records in self.each(KINDS[kind].hook):
-            for record in records or ():
-                if isinstance(record, KINDS[kind].record):
-                    yield plugin, record
-                else:
-                    self._break(plugin, f"{KINDS[kind].hook} gave {record!r}, not a {KINDS[kind].record.__name__}")
+    def usable(self, kind: str) -> list[Offer]:
+        """The components of a kind whose plugins work, for asking each of them: whatever they are called."""
+        offers = (offer for offers in self.catalogue(kind).values() for offer in offers)
+        return [offer for offer in offers if offer.plugin.state == "active"]
 
-    def each(self, hook: str, **arguments: Any) -> Iterable[tuple[Plugin, Any]]:
+    def commands(self) -> Mapping[str, list[Command]]:
+        """Every command that plugins add, by name, as `catalogue` has components."""
+        if self._commands is None:
+            self._commands = {}
+            for plugin, spec in self._records("ftcore_commands", CommandSpec):
+                self._commands.setdefault(spec.name, []).append(Command(spec, plugin))
+                plugin.offers.append(f"command:{spec.name}")
+        return self._commands
+
+    def ask_all(self) -> None:
+        """Ask every plugin for all that it offers, so that what fails in a hook is known."""
+        for kind in KINDS:
+            self.catalogue(kind)
+        self.commands()
+
+    def _records(self, hook: str, record: type[R]) -> Iterator[tuple[Plugin, R]]:
+        for plugin, given in self._each(hook, _records, {}):
+            for one in given:
+                problem = wrong_record(one, hook, record)
+                if problem:
+                    plugin.stop("broken", problem, plugin.check)
+                else:
+                    yield plugin, one
+
+    def each(self, hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Any]]:
         """Call a hook plugin by plugin, so that one that raises is left out and the others are heard."""
+        yield from self._each(hook, _answer, arguments)
+
+    def _each(self, hook: str, ask: Callable[..., Any], arguments: Mapping[str, Any]) -> Iterator[tuple[Plugin, Any]]:
         by_key = {plugin.key: plugin for plugin in self.plugins}
         for impl in getattr(self._pluggy.hook, hook).get_hookimpls():
             plugin = by_key[impl.plugin_name]
             if plugin.state != "active":
                 continue
             try:
-                result = impl.function(*(arguments[name] for name in impl.argnames))
-                yield plugin, list(result) if inspect.isgenerator(result) else result
-            except Exception as error:
-                self._break(plugin, f"{hook} raised {_in_words(error)}")
+                result = ask(impl.function, *(arguments[name] for name in impl.argnames))
+            except FATAL:
+                raise
+            except BaseException as error:
+                self._break(plugin, hook, error)
+                continue
+            yield plugin, result
 
     def first(self, hook: str, **arguments: Any) -> Any:
-        """The answer of the plugin that was installed last among those that have one, so that a user's own decides."""
+        """The answer of the plugin that was loaded last among those that have one, so that a user's own decides."""
         answers = [result for _, result in self.each(hook, **arguments) if result is not None]
         return answers[-1] if answers else None
 
@@ -202,129 +203,88 @@ class PluginManager:
 
         Raises UsageError for a name that nobody offers, PluginError for an ambiguous one or a broken plugin's.
         """
-        catalogue = self.catalogue(kind)
-        prefix, slash, bare = name.rpartition("/")
-        offers = catalogue.get(bare if slash else name, [])
-        if slash:
-            offers = [offer for offer in offers if prefix in {offer.plugin.distribution, offer.plugin.name}]
-        built_in = [offer for offer in offers if offer.plugin.is_built_in]
-        if len(built_in) == 1:
-            return built_in[0]
-        if len(offers) == 1:
-            return offers[0]
-        if offers:
-            choices = [offer.qualified for offer in offers]
-            raise PluginError(
-                f"{len(offers)} plugins offer the {KINDS[kind].title} {name!r}",
-                fix=f"--{kind} {choices[0]}",
-                more=choices,
-            )
-        raise self._unknown(kind, name)
+        found = pick(self.catalogue(kind), name, KINDS[kind].title, f"--{kind} ")
+        if found is None:
+            self._must_work(name)
+            raise unknown(self, kind, name)
+        return found
 
-    def _unknown(self, kind: str, name: str) -> PluginError | UsageError:
+    def command(self, name: str) -> Command | None:
+        """The command of a plugin that a user typed. Raises PluginError for an ambiguous name or a broken plugin's."""
+        found = pick(self.commands(), name, "command", "ftcore ")
+        if found is None:
+            self._must_work(name)
+        return found
+
+    def _must_work(self, name: str) -> None:
+        """Raise PluginError where a name is that of a plugin that does not work, or `plugin/…` of one."""
+        owner = name.rpartition("/")[0]
         for plugin in self.plugins:
-            if plugin.state != "active" and name in {plugin.name, plugin.distribution, name.rpartition("/")[0]}:
-                why = plugin.problem or "blocked on request"
-                return PluginError(f"the plugin {plugin.key} is {plugin.state}: {why}", fix="ftcore plugins list")
-        for other in KINDS:
-            if other != kind and name in self.catalogue(other):
-                flag = "evaluators" if other == "evaluators" else other
-                return UsageError(
-                    f"{name} is {_a(KINDS[other].title)}, not {_a(KINDS[kind].title)}", fix=f"--{flag} {name}"
-                )
-        for other in KINDS:
-            for relative in self._relatives_of(other, name):
-                return UsageError(
-                    f"{name} is {_a(KINDS[other].title)}"
-                    + (f", not {_a(KINDS[kind].title)}" if other != kind else "")
-                    + "; no plugin that is installed offers it",
-                    fix=f"--{other} {relative}",
-                    more=[f"installed {KINDS[other].plural}: {', '.join(sorted(self.catalogue(other)))}"],
-                )
-        names = sorted(self.catalogue(kind))
-        near = closest(name, names)
-        broken = [f"{plugin.key} is broken: {plugin.problem}" for plugin in self.plugins if plugin.state == "broken"]
-        return UsageError(
-            f"there is no {KINDS[kind].title} {name!r}{did_you_mean(name, names)}",
-            fix=f"--{kind} {near}" if near else f"ftcore list {KINDS[kind].plural}",
-            more=[f"installed: {', '.join(names) or 'none'}", *broken],
-        )
+            if plugin.state != "active" and (plugin.is_called(name) or plugin.is_called(owner)):
+                fix = plugin.fix or "ftcore plugins list"
+                raise PluginError(f"the plugin {plugin.key} is {plugin.state}: {plugin.problem}", fix=fix)
 
-    def _relatives_of(self, kind: str, name: str) -> list[str]:
-        """Components that count a name among those of their kind."""
-        offers = [offer for offers in self.catalogue(kind).values() for offer in offers]
-        return [offer.spec.name for offer in offers if name in offer.spec.relatives]
+    # Trouble ---------------------------------------------------------------------------------------------------------
 
     def problems(self) -> list[str]:
-        """What `plugins list` says in one line each: broken plugins, and names that a built-in keeps to itself."""
-        lines = [f"{plugin.key}: {plugin.problem}" for plugin in self.plugins if plugin.state == "broken"]
-        for kind in KINDS:
-            for name, offers in self.catalogue(kind).items():
-                third = [offer for offer in offers if not offer.plugin.is_built_in]
-                if third and len(offers) > 1:
-                    lines += [
-                        f"{offer.plugin.key}: {KINDS[kind].title} {name!r} is offered twice; write {offer.qualified}"
-                        for offer in third
-                    ]
+        """What `plugins list` says in one line each: plugins that do not work, and names that are offered twice."""
+        lines = [
+            f"{plugin.key}: {plugin.problem}" for plugin in self.plugins if plugin.state not in ("active", "blocked")
+        ]
+        catalogues: dict[str, Mapping[str, Sequence[Offer | Command]]] = {
+            KINDS[kind].title: self.catalogue(kind) for kind in KINDS
+        }
+        for title, catalogue in {**catalogues, "command": self.commands()}.items():
+            for name, offers in catalogue.items():
+                lines += [
+                    f"{offer.plugin.key}: the {title} {name!r} is offered twice; write {offer.qualified}"
+                    for offer in offers
+                    if len(offers) > 1 and not offer.plugin.is_built_in
+                ]
         return lines
 
-    def _break(self, plugin: Plugin, problem: str) -> None:
-        plugin.state, plugin.problem = "broken", problem
+    @contextlib.contextmanager
+    def sparing(self, plugin: Plugin) -> Iterator[None]:
+        """Where a plugin is asked that nobody named, what it raises leaves it out instead of ending the command."""
+        try:
+            yield
+        except FATAL:
+            raise
+        except BaseException as error:
+            if plugin.is_built_in:
+                raise
+            self._break(plugin, place(error), error)
+            sys.stderr.write(f"warning: {plugin.key}: {plugin.problem}; the plugin is left out\n")
+
+    def has_settings(self, offer: Offer) -> bool:
+        """Whether the settings of a component that nobody named can be imported; its plugin is left out if not."""
+        with self.sparing(offer.plugin):
+            if offer.spec.config:
+                offer.spec.config.load()
+        return offer.plugin.state == "active"
+
+    def _break(self, plugin: Plugin, where: str | None, error: BaseException) -> None:
+        """Leave a plugin out for what it did in `where`, a hook or a place; None means while it was imported."""
+        if isinstance(error, Stalled):
+            hung.remember(plugin)
+            plugin.stop("hung", f"{where or 'its import'} hangs: {error}", plugin.check)
+        else:
+            said = in_words(error)
+            plugin.stop("broken", f"{where} raised {said}" if where else said, plugin.check)
 
 
-@cache
-def hook_functions() -> Mapping[str, Callable[..., Any]]:
-    """Every hook's specification by name, in the order of a run."""
-    return {name: value for name, value in vars(hookspecs).items() if name.startswith("ftcore_")}
+def _records(function: Callable[[], Any]) -> list[Any]:
+    """What a plugin offers. Unlike an observer, who may copy files, it has no reason to take its time."""
+    with patience():
+        return list(function() or ())
 
 
-def _check_hooks(module: Any) -> None:
-    """Raise PluginError where a plugin misspells a hook, forgets the decorator, or asks for unknown arguments."""
-    known = hook_functions()
-    for name, value in vars(module).items():
-        if not callable(value) or isinstance(value, type):
-            continue
-        marked = getattr(value, "ftcore_impl", None)
-        if marked is None:
-            if name in known and getattr(value, "__module__", None) == getattr(module, "__name__", None):
-                raise PluginError(f"{name} lacks the decorator @hookimpl")
-            continue
-        hook = marked.get("specname") or name
-        if hook not in known:
-            raise PluginError(f"there is no hook {hook}{did_you_mean(hook, known)}")
-        unknown = set(inspect.signature(value).parameters) - set(inspect.signature(known[hook]).parameters)
-        if unknown:
-            wanted = ", ".join(inspect.signature(known[hook]).parameters) or "no arguments"
-            raise PluginError(f"{hook} takes {wanted}; it has no {', '.join(sorted(unknown))}")
+def _answer(function: Callable[..., Any], *arguments: Any) -> Any:
+    result = function(*arguments)
+    return list(result) if inspect.isgenerator(result) else result
 
 
-def _import_file(path: Path) -> ModuleType:
-    name = path.stem
-    if name in sys.modules and not hasattr(sys.modules[name], "__ftcore_file__"):
-        raise PluginError(f"a module named {name!r} is loaded already; give the file another name")
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    module.__dict__["__ftcore_file__"] = str(path)
-    sys.modules[name] = module  # references in the file's records are written "my_method:MyMethod"
-    spec.loader.exec_module(module)
-    return module
-
-
-def _hash(path: Path) -> str:
-    import hashlib
+def _digest(path: Path) -> str:
+    import hashlib  # 4 ms, and few lines name a file
 
     return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
-
-
-def _a(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
-
-
-def _in_words(error: BaseException) -> str:
-    if isinstance(error, PluginError):
-        return error.what
-    if isinstance(error, SystemExit):
-        return f"it called sys.exit({error.code!r}) while loading"
-    return f"{type(error).__name__}: {error}"

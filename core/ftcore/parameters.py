@@ -1,7 +1,7 @@
 """Small functions for authors of tuning methods: freezing, counting, checkpointing, finding the blocks.
 
-They look only at parameters and module lists, never at an architecture's name. Nothing else imports this module, so
-that torch is loaded only where a method asks for it.
+They look only at parameters and module lists, never at an architecture's name. Importing this module does not import
+torch, so that a whole method may stand in one file.
 
 A method that trains the biases needs no more than this, and the spec's `switchable=False`:
 
@@ -22,11 +22,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from ftcore.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def freeze_all(model: nn.Module) -> None:
@@ -48,6 +49,8 @@ def load_trainable(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 def copy_into(target: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
     """Copy `state` into tensors of the same names and shapes, or raise ValueError and change nothing."""
     check_same(target, state)
+    import torch
+
     with torch.no_grad():
         for name, tensor in target.items():
             tensor.copy_(state[name])
@@ -85,6 +88,8 @@ def decoder_blocks(model: nn.Module) -> nn.ModuleList:
     Lists inside of lists do not count, since the experts of one block may outnumber the blocks. Raises ModelError for
     a model without such a list.
     """
+    from torch import nn
+
     lists = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
     outer = [
         module
@@ -92,7 +97,7 @@ def decoder_blocks(model: nn.Module) -> nn.ModuleList:
         if not any(name.startswith(f"{other}.") for other, _ in lists) and len({type(block) for block in module}) == 1
     ]
     if not outer:
-        raise ModelError(f"{type(model).__name__} has no stack of equal blocks, so there is no last block to train")
+        raise ModelError(f"{type(model).__name__} has no stack of equal blocks")
     return max(outer, key=len)
 
 

@@ -5,7 +5,7 @@ Nothing is imported at run time that a plugin does not need itself; torch and tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -122,10 +122,26 @@ class MergeableMethod(TuningMethod, Protocol):
 
 
 @runtime_checkable
+class InitialisedMethod(TuningMethod, Protocol):
+    """A method that begins from words, such as a prompt that starts as the embedding of a text.
+
+    Recognised by its member; no fact in the record is needed.
+    """
+
+    def initialise(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Called between `attach` and training. Not called where `load_state` follows instead of training."""
+        ...
+
+
+@runtime_checkable
 class SteppedMethod(TuningMethod, Protocol):
     """A method that acts between optimizer steps, such as one that moves rank from layer to layer while it trains.
 
-    Recognised by its members; no fact in the record is needed.
+    Recognised by its members; no fact in the record is needed. Optional besides: `before_step(model, step)`, called
+    when the gradients of the step are complete, unscaled and clipped in `.grad`, and the optimizer is next.
+
+    It may freeze and thaw parameters, among those that `attach` made trainable; the optimizer then forgets what it
+    remembers of the frozen ones.
     """
 
     def begin(self, model: nn.Module, steps: int) -> None:
@@ -183,6 +199,28 @@ class HardwareBackend(Protocol):
 
 
 @runtime_checkable
+class LaunchingBackend(HardwareBackend, Protocol):
+    """A backend on which several processes compute one run, each with an equal share of every batch.
+
+    Recognised by its members; no fact in the record is needed. The run then happens in the workers, and the process
+    that the user started follows it. All of them see the same file system.
+    """
+
+    workers: int
+    """How many processes compute."""
+
+    def launch(self, work: Callable[[], None], follow: Callable[[], None]) -> None:
+        """Call `work` in every worker, and return when it has returned in all.
+
+        `work` can be pickled. Around it torch.distributed is initialised, and RANK, LOCAL_RANK and WORLD_SIZE are set
+        as torchrun does. Meanwhile call `follow` a few times a second, in the thread that called `launch`: it shows the
+        user how the run goes. No worker may outlive the call, however it ends. Raises any exception when `work` failed
+        in a worker, and ResourceError when a worker was lost or cannot be had.
+        """
+        ...
+
+
+@runtime_checkable
 class Evaluator(Protocol):
     """Is the tuned model better? Asked once before training and once after, about the same held-out rows."""
 
@@ -226,6 +264,12 @@ _BY_KIND: Mapping[str, type] = {
     "exporter": Exporter,
     "reporters": Reporter,
 }
+
+
+def promised(spec: Any) -> dict[str, str]:
+    """What a record's facts add to the protocol: by the method of the class, the fact that promises it."""
+    facts = {"merge": "mergeable", "disabled": "switchable"}
+    return {member: fact for member, fact in facts.items() if getattr(spec, fact, False)}
 
 
 def members(kind: str) -> list[str]:

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ftcore.errors import FtcoreError, PluginError
+from ftcore.loading.words import in_words, place, remedy
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -29,10 +32,17 @@ class Ref:
             raise ValueError(f"a Ref is written 'package.module:Name', not {self.target!r}")
 
     def load(self) -> Any:
+        """What it names. Raises PluginError with the place, whatever the import raises: it is the plugin's code."""
         module, _, name = self.target.partition(":")
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
+        try:
+            found: Any = importlib.import_module(module)
+            for part in name.split("."):
+                found = getattr(found, part)
+        except (FtcoreError, KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException as error:
+            what = f"{self.target} does not load: {in_words(error)}"
+            raise PluginError(what, where=place(error), fix=remedy(error)) from error
         return found
 
 
@@ -156,13 +166,16 @@ class EvaluatorSpec(Spec):
 
     `metrics` maps each number that it gives to `up` or `down`, the direction that is better.
     `percent` names those that are shares between 0 and 1 and read best as percentages.
-    `examples` are the kinds of held-out example that it can judge; `generates` says that it reads what the model
-    writes.
+    An evaluator that learns the names of its numbers only when it is asked says both in its `Evaluation` instead.
+    `examples` are the kinds of held-out example that it can judge, none for one that brings questions of its own;
+    `generates` says that it reads what the model writes, `needs_rewards` that it asks the run's reward functions, so
+    that it is left out where the run names none.
     """
 
     metrics: Mapping[str, str]
     percent: tuple[str, ...] = ()
     generates: bool = False
+    needs_rewards: bool = False
     examples: tuple[str, ...] = ("chat", "text")
 
 
@@ -179,6 +192,19 @@ class ReporterSpec(Spec):
     """
 
     integration: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """A command of the command line, `ftcore NAME`. The factory refers to a `click.Command`, or to a group of them.
+
+    It is no component of a run: no run file names it, and its settings are the options of its own line. The reference
+    is imported when the command is typed; `summary` is what `ftcore --help` shows.
+    """
+
+    name: str
+    summary: str
+    factory: Ref
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,46 @@ class TextExample:
     kind = "text"
 
 
-Example: TypeAlias = ChatExample | TextExample
+@dataclass(frozen=True, slots=True)
+class PreferenceExample:
+    """Two answers to one prompt, of which somebody preferred one. `margin` says by how much, where that is known.
+
+    A `prompt` without turns means that the two sides turned out to share none; such a row is counted and left out.
+    """
+
+    prompt: tuple[Turn, ...]
+    chosen: tuple[Turn, ...]
+    rejected: tuple[Turn, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+    margin: float | None = None
+
+    kind = "preference"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackExample:
+    """One answer that somebody called good or bad, by itself."""
+
+    prompt: tuple[Turn, ...]
+    answer: tuple[Turn, ...]
+    good: bool
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+    kind = "feedback"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptExample:
+    """A prompt that the model is to answer by itself; `reference` is the right answer, or empty where nobody knows."""
+
+    prompt: tuple[Turn, ...]
+    reference: str = ""
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+    kind = "prompt"
+
+
+Example: TypeAlias = ChatExample | TextExample | PreferenceExample | FeedbackExample | PromptExample
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +131,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What one evaluator says: named numbers and, if it likes, samples to look at."""
+    """What one evaluator says: named numbers and, if it likes, samples to look at.
+
+    `better` and `percent` say of metrics whose names nobody knows beforehand what `EvaluatorSpec` says of the others.
+    """
 
     metrics: Mapping[str, float]
     samples: tuple[Sample, ...] = ()
+    better: Mapping[str, str] = field(default_factory=dict)
+    percent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

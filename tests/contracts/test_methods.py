@@ -3,8 +3,12 @@
 # ruff: noqa: RUF012 - settings are read, never changed
 
 from pathlib import Path
+from typing import Any
 
 from ftcore.testing.methods import MethodContract
+from ftcore_plugins.adapter.elsewhere import load_adapter
+from ftcore_plugins.lora_family.table import ROWS
+from tests.plugins.lora_family_rows import small
 
 
 class TestFull(MethodContract):
@@ -96,6 +100,11 @@ class TestQloraDoubleQuant(MethodContract):
     settings = {"double_quant": True}
 
 
+class TestQloraWithLoftq(MethodContract):
+    name = "qlora"
+    settings = {"loftq": True}
+
+
 class TestQloraWithDora(MethodContract):
     name = "qlora"
     settings = {"dora": True}
@@ -110,6 +119,134 @@ class TestQloraWithUntiedHead(MethodContract):
     name = "qlora"
     settings = {"modules_to_save": ["lm_head"]}
     tied = False
+
+
+class AdapterContract(MethodContract):
+    """PEFT cannot read these, so they are reloaded by the function that the documentation and the model card show."""
+
+    name = "adapter"
+
+    def reload(self, base_folder: Path, artifact_folder: Path) -> Any:
+        return load_adapter(self.load_base(base_folder), artifact_folder)
+
+
+class TestAdapter(AdapterContract):
+    settings = {"reduction_factor": 4}
+
+
+class TestHoulsbyAdapter(AdapterContract):
+    settings = {"variant": "houlsby", "scale": "learned", "nonlinearity": "gelu"}
+
+
+class TestPfeifferAdapterInOneBlockOfGpt2(AdapterContract):
+    settings = {"variant": "pfeiffer", "layers": "1", "reduction_factor": 4}
+    architecture = "gpt2"
+
+
+class TestHoulsbyAdapterBesideParallelResiduals(AdapterContract):
+    settings = {"variant": "houlsby", "reduction_factor": 4}
+    architecture = "gpt_neox"
+
+
+class TestIa3(MethodContract):
+    name = "ia3"
+
+
+class TestIa3OnAllLayers(MethodContract):
+    name = "ia3"
+    settings = {"targets": "all-linear"}
+    tied = False
+
+
+class TestIa3OnGpt2(MethodContract):
+    name = "ia3"
+    architecture = "gpt2"
+
+
+class TestLnTuning(MethodContract):
+    name = "ln-tuning"
+
+
+class TestLnTuningOnGpt2(MethodContract):
+    name = "ln-tuning"
+    architecture = "gpt2"
+
+
+class TestLisa(MethodContract):
+    name = "lisa"
+    settings = {"blocks": 1, "every": 1}
+
+
+class TestLisaOnAnUntiedGpt2(MethodContract):
+    name = "lisa"
+    architecture = "gpt2"
+    tied = False
+
+
+class _Family(MethodContract):
+    """One class is made for each row of the table of the LoRA family, below."""
+
+    __test__ = False
+
+    @classmethod
+    def tries_whole_runs(cls) -> bool:
+        """All rows share one class but AdaLoRA, which acts between the steps."""
+        return cls.name in ("vera", "adalora")
+
+
+for _row in ROWS.values():
+    _words = {"name": _row.name, "settings": small(_row), "__test__": True}
+    globals()[f"Test{_row.peft.removesuffix('Config')}"] = type(_row.peft, (_Family,), _words)
+
+
+class TestPromptTuning(MethodContract):
+    name = "prompt-tuning"
+    settings = {"tokens": 5}
+
+
+class TestPromptTuningFromText(MethodContract):
+    name = "prompt-tuning"
+    settings = {"tokens": 5, "init": "text", "text": "say it"}
+    architecture = "gpt2"
+
+
+class TestPTuning(MethodContract):
+    name = "p-tuning"
+    settings = {"tokens": 5}
+
+
+class TestPTuningThroughAnLstm(MethodContract):
+    name = "p-tuning"
+    settings = {"tokens": 5, "encoder": "lstm", "width": 32}
+    tied = False
+
+
+class TestPrefixTuning(MethodContract):
+    name = "prefix-tuning"
+    settings = {"tokens": 5}
+
+
+class TestPrefixTuningOnGemma2(MethodContract):
+    name = "prefix-tuning"
+    settings = {"tokens": 5, "init": "zero"}
+    architecture = "gemma2"
+
+
+class TestPrefixTuningOnGpt2(MethodContract):
+    name = "prefix-tuning"
+    settings = {"tokens": 5, "init": "text", "text": "say it"}
+    architecture = "gpt2"
+
+
+class TestAdaptionPrompt(MethodContract):
+    name = "adaption-prompt"
+    settings = {"tokens": 5, "layers": 2}
+
+
+class TestAdaptionPromptOnGpt2(MethodContract):
+    name = "adaption-prompt"
+    settings = {"tokens": 5}
+    architecture = "gpt2"
 
 
 class TestAMethodInAFile(MethodContract):

@@ -122,11 +122,14 @@ def test_memory_that_runs_out_says_what_to_make_smaller(case: Case, what: str):
     assert len(result.err.splitlines()) <= 6
 
 
-def test_another_runtime_error_is_our_own_bug_and_goes_into_a_file(case: Case, monkeypatch: pytest.MonkeyPatch):
+def test_another_runtime_error_is_a_bug_of_whoever_raised_it_and_goes_into_a_file(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(tempfile, "tempdir", str(case.folder))
     result = case.failing("raise RuntimeError('size mismatch')")
-    assert result.code == 1
-    assert "ftcore has a bug: RuntimeError: size mismatch" in result.err
+    assert result.code == 7
+    assert "has a bug: RuntimeError: size mismatch" in result.err
+    assert result.err.startswith(f"error: {case.folder}/plugin_")
     assert "Traceback" not in result.err
     [crash] = case.folder.glob("ftcore-crash-*.txt")
     assert str(crash) in result.err
@@ -192,11 +195,21 @@ def test_an_observer_that_fails_is_left_out_with_one_warning(case: Case):
     assert case.steps() == [1, 2, 3, 4, 5]
 
 
-def test_an_optimizer_that_is_not_installed_is_named(case: Case):
-    result = case.run("--train.optimizer", "apollo_adamw")
-    assert result.code == 5
-    assert "the optimizer 'apollo_adamw' cannot be made here" in result.err
-    assert "  try: --train.optimizer adamw_torch" in result.err
+@pytest.mark.parametrize(
+    ("optimizer", "code", "words", "fix"),
+    [
+        ("adamw_torch_npu_fused", 5, "needs the package torch_npu, which is not installed", "pip install torch_npu"),
+        ("galore_adamw", 2, "could not be resumed: it remembers projections as Python objects", "--method lisa"),
+    ],
+)
+def test_an_optimizer_that_cannot_work_here_is_refused_on_the_plan(
+    case: Case, optimizer: str, code: int, words: str, fix: str
+):
+    result = case.run("--train.optimizer", optimizer)
+    assert result.code == code
+    assert words in result.err
+    assert fix in result.err
+    assert not (case.folder / "run").exists()
 
 
 def test_an_optimizer_that_does_not_exist_is_refused_before_anything_is_read(case: Case):
@@ -248,7 +261,7 @@ from ftcore_plugins.full.method import Full
 
 @hookimpl
 def ftcore_tuning_methods():
-    yield MethodSpec(name="idle", summary="trains nothing", trains_base=True, artifact="model",
+    yield MethodSpec(name="idle", summary="trains nothing", trains_base=True, artifact="model", switchable=False,
                      factory=Ref(__name__ + ":Idle"), defaults={"learning_rate": 1e-3})
 
 class Idle(Full):
@@ -264,7 +277,15 @@ def test_a_method_that_trains_nothing_is_refused(case: Case):
     result = case.run(*plugin_file(case.folder, METHOD), "--method", "idle")
     assert result.code == 7
     assert "the method 'idle' leaves no parameter to train" in result.err
+    assert "model.layers.*.self_attn.q_proj.weight" in result.err
     assert "  try: ftcore explain idle" in result.err
+
+
+def test_a_record_that_promises_what_the_class_lacks_is_refused(case: Case):
+    lying = METHOD.replace("switchable=False,", "")
+    result = case.run(*plugin_file(case.folder, lying), "--method", "idle")
+    assert result.code == 7
+    assert "the tuning method 'idle' lacks disabled\n  its record says switchable=True" in result.err
     assert not (case.folder / "run").exists()
 
 

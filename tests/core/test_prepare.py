@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from ftcore.errors import DataError
 from ftcore.manager import PluginManager
-from ftcore.run.prepare import Prepared, dump_example, load_example, prepare
+from ftcore.run.prepare import Prepared, prepare
 from ftcore.run.resolve import resolve
 from ftcore.run.runfile import RunFile
+from ftcore.run.store import dump_example, load_example
 from ftcore.testing.tiny import tiny_tokenizer
 from ftcore.types import ChatExample, TextExample, Turn
 from tests.conftest import echo_rows, write_rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -108,16 +107,11 @@ def test_a_whole_model_has_nothing_to_merge(finished: Any, tmp_path: Path):
         merge(finished("--method", "full"), tmp_path / "merged", MANAGER)
 
 
-def test_a_method_that_cannot_be_folded_in_says_so(finished: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    run = finished()
-
-    def unmergeable(*args: Any, **kwargs: Any) -> Any:
-        tuned = reload(*args, **kwargs)
-        spec = dataclasses.replace(tuned.plan.method.spec, mergeable=False)
-        method = dataclasses.replace(tuned.plan.method, spec=spec)
-        return dataclasses.replace(tuned, plan=dataclasses.replace(tuned.plan, method=method))
-
-    monkeypatch.setattr(merging, "reload", unmergeable)
+def test_a_method_that_cannot_be_folded_in_says_so_before_anything_loads(
+    finished: Any, tmp_path: Path, monkeypatch: Any
+):
+    run = finished("--method", "adapter")
+    monkeypatch.setattr(merging, "reload", None)
     with pytest.raises(UsageError, match="cannot be folded into the base model") as error:
         merge(run, tmp_path / "merged", MANAGER)
     assert error.value.fix == f"use it beside its base: ftcore chat {run}"

@@ -76,7 +76,7 @@ def test_with_nothing_said_the_defaults_of_built_ins_make_a_run():
         "demo", "lora", "sft", "safetensors",
     ]  # fmt: skip
     assert names(entry.source for entry in chosen.data) == ["demo"]
-    assert names(chosen.evaluators) == ["exact-match", "loss", "samples"]
+    assert names(chosen.evaluators) == ["exact-match", "loss", "preference", "samples", "rewards"]
     assert names(chosen.reporters) == ["console", "metrics", "html"]
 
 

@@ -133,13 +133,14 @@ def test_a_stopped_run_ends_like_one_that_never_stopped(case: Case, method: str,
         ["--train.micro_batch_size", 2, "--method.dropout", 0.2],
         ["--train.optimizer", "adafactor", "--train.scheduler", "polynomial"],
         ["--train.optimizer", "sgd", "--train.scheduler", "constant"],
+        ["--method", "full", "--train.optimizer", "adamw_bnb_8bit"],
         ["--method.plus_ratio", 4, "--train.weight_decay", 0.1, "--train.scheduler", "inverse_sqrt"],
         ["--strategy.packing", "--train.batch_size", 1, "--train.max_length", 64],
         ["--train.gradient_checkpointing", "--method.dropout", 0.2],
         ["--method", "qlora"],
         ["--method", "freeze"],
     ],
-    ids=["micro-batches", "adafactor", "sgd", "parameter-groups", "packing", "recomputing", "qlora", "freeze"],
+    ids=["micro-batches", "adafactor", "sgd", "8-bit", "parameter-groups", "packing", "recomputing", "qlora", "freeze"],
 )
 def test_so_it_is_with_other_settings(case: Case, settings: list[object]):
     whole = case.whole(*settings)

@@ -21,6 +21,7 @@ FAST = {
     "plan": {"--model": "TINY"},
     "data": {"--model": "TINY"},
     "init": {"--model": "TINY"},
+    "compare": {"--model": "TINY", "--train.steps": "2", "--evaluate.generate": "1"},
 }
 
 SHELL = ("cat", "ls", "head")
@@ -110,6 +111,8 @@ class Reader:
 
     def _additions(self, words: Sequence[str]) -> Iterable[str]:
         command = next((word for word in words if not word.startswith("-") and not word.endswith(".py")), "")
+        if command == "compare" and "--methods" not in words:
+            return  # finished runs are compared: there is nothing to choose
         for option, value in FAST.get(command, {}).items():
             if option not in words:
                 yield from (option, str(self.tiny) if value == "TINY" else value)

@@ -45,12 +45,15 @@ def test_a_stale_page_is_noticed(generate: ModuleType, monkeypatch: pytest.Monke
     assert generate.run(["--check"]) == 0
 
 
-def test_every_hook_is_documented_with_its_signature(ftcore: Terminal):
-    code = "".join(block.text for block in blocks(DOCS / "plugins" / "hooks.md"))
-    text = (DOCS / "plugins" / "hooks.md").read_text(encoding="utf-8")
+def test_every_hook_has_a_page_with_its_signature_and_an_example_that_is_run(ftcore: Terminal):
+    index = (DOCS / "plugins" / "hooks.md").read_text(encoding="utf-8")
     for hook in ftcore("hooks", "--json").json:
-        assert f"def {hook['name']}{hook['signature']}: ...\n" in code
-        assert f"\n### {hook['name']}\n" in text
+        name = f"{hook['name'].removeprefix('ftcore_').replace('_', '-')}.md"
+        assert f"[{hook['name']}]({name})" in index
+        found = blocks(DOCS / "plugins" / name)
+        assert f"def {hook['name']}{hook['signature']}: ...\n" in found[0].text
+        assert any(f"def {hook['name']}(" in block.text for block in found if block.title)
+        assert any(block.language == "bash" for block in found)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -18,7 +18,7 @@ from ftcore.events import (
     RunStarted,
     StepDone,
 )
-from ftcore.manager import _check_hooks
+from ftcore.loading.front import check_hooks
 from ftcore.protocols import Reporter
 from ftcore.types import Evaluation, Finding
 from ftcore_plugins import console
@@ -78,7 +78,7 @@ def rendered(renderable, width=80):
 
 
 def test_the_front_is_a_sound_plugin_whose_factory_builds_a_reporter():
-    _check_hooks(console)
+    check_hooks(console)
     (spec,) = console.ftcore_reporters()
     assert isinstance(spec.factory.load()(spec.config.load()()), Reporter)
 

@@ -2,12 +2,11 @@
 
 import re
 import sys
-from html.parser import HTMLParser
 
 import pytest
 
 from ftcore.events import RunFinished, RunStarted
-from ftcore.manager import _check_hooks
+from ftcore.loading.front import check_hooks
 from ftcore.protocols import Reporter
 from ftcore_plugins import html
 from ftcore_plugins.html.charts import charts, smoothed, thinned
@@ -16,50 +15,7 @@ from ftcore_plugins.html.page import render
 from ftcore_plugins.html.reporter import HtmlReporter
 from ftcore_plugins.html.samples import differences
 from tests.plugins import example_run
-
-BLOCKS = {"td", "th", "p", "div", "li", "dt", "dd", "br", "h1", "h2", "h3", "h4"}
-VOID = {"meta", "br", "path", "use", "link", "img", "hr"}
-
-
-class Page(HTMLParser):
-    """The page as a browser's parser sees it: elements, attributes and text."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.words, self.open, self.crossed = [], [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self.words.append(" " if tag in BLOCKS else "")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        if tag in VOID:
-            return
-        if not self.open or self.open.pop() != tag:
-            self.crossed.append(tag)
-
-    def handle_data(self, data):
-        if not self.open or self.open[-1] != "style":
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return re.sub(r"\s+", " ", "".join(self.words))
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def assert_ids_are_unique(page):
-    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
-    assert len(ids) == len(set(ids))
+from tests.plugins.html_page import Page, assert_ids_are_unique
 
 
 @pytest.fixture
@@ -68,7 +24,7 @@ def folder(tmp_path):
 
 
 def test_the_front_is_a_sound_plugin_whose_factory_builds_a_reporter():
-    _check_hooks(html)
+    check_hooks(html)
     (spec,) = html.ftcore_reporters()
     assert isinstance(spec.factory.load()(spec.config.load()()), Reporter)
 

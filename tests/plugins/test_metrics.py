@@ -6,7 +6,7 @@ import math
 import pytest
 
 from ftcore.events import Evaluated, RunStarted, StepDone
-from ftcore.manager import _check_hooks
+from ftcore.loading.front import check_hooks
 from ftcore.protocols import Reporter
 from ftcore.types import Evaluation
 from ftcore_plugins import metrics
@@ -28,7 +28,7 @@ def written(folder):
 
 
 def test_the_front_is_a_sound_plugin_whose_factory_builds_a_reporter():
-    _check_hooks(metrics)
+    check_hooks(metrics)
     (spec,) = metrics.ftcore_reporters()
     assert isinstance(spec.factory.load()(), Reporter)
 

@@ -11,8 +11,9 @@ from ftcore.errors import ModelError
 from ftcore.parameters import count
 from ftcore.testing.probes import gradients, logits, train
 from ftcore.testing.tiny import save_tiny, tiny_model
+from ftcore_plugins.peft_base.packed import keep_trainable
 from ftcore_plugins.qlora.config import QloraConfig
-from ftcore_plugins.qlora.method import Qlora, keep_trainable
+from ftcore_plugins.qlora.method import Qlora
 
 
 @pytest.fixture(autouse=True)
@@ -152,3 +153,28 @@ def test_merged_it_remembers_nothing_of_four_bits(folder):
     assert not hasattr(merged.config, "quantization_config")
     assert not merged.is_loaded_in_4bit
     assert {parameter.dtype for parameter in merged.parameters()} == {torch.float32}
+
+
+def test_loftq_starts_nearer_to_the_unrounded_model(folder):
+    exact = logits(tiny_model(tied=False))
+
+    def distance(**settings):
+        method, model = load(folder, **settings)
+        return float((logits(method.attach(model)) - exact).norm())
+
+    assert distance(loftq=True) < 0.9 * distance()
+    assert distance(loftq=True, alpha=64) == pytest.approx(distance(loftq=True), rel=0.1), "the scale is not in it"
+
+
+def test_loftq_says_where_it_cannot_find_the_weights(folder):
+    method, model = load(folder, loftq=True)
+    model.config._name_or_path = "/nowhere"
+    model.name_or_path = "/nowhere"
+    with pytest.raises(ModelError, match=r"no tensor model\.layers\.0\.self_attn\.q_proj\.weight"):
+        method.attach(model)
+
+
+@pytest.mark.parametrize("other", [{"init": "pissa"}, {"dora": True}])
+def test_loftq_goes_with_no_other_start(other):
+    with pytest.raises(ValueError, match="loftq"):
+        QloraConfig(loftq=True, **other)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ftcore.manager import _check_hooks
+from ftcore.loading.front import check_hooks
 from ftcore.specs import ReporterSpec
 from ftcore_plugins import trackers
 from tests.conftest import Terminal
@@ -13,7 +13,7 @@ def specs() -> dict[str, ReporterSpec]:
 
 
 def test_the_front_is_a_sound_plugin():
-    _check_hooks(trackers)
+    check_hooks(trackers)
     assert sorted(specs()) == ["mlflow", "tensorboard", "trackio", "wandb"]
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from ftcore.cli.listing import table
-from ftcore.specs import KINDS
 
 GIB = 1 << 30
 
@@ -24,8 +23,7 @@ def doctor(as_json: bool) -> None:
     from ftcore.run.report import versions
 
     manager = options.manager()
-    for kind in KINDS:
-        manager.catalogue(kind)  # asks every plugin, so that what fails in a hook shows too
+    manager.ask_all()
     record: dict[str, Any] = {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -61,11 +59,13 @@ def doctor(as_json: bool) -> None:
 
 def _backends(manager: Any) -> list[dict[str, Any]]:
     found = []
-    for offers in manager.catalogue("backend").values():
-        spec = offers[0].spec
-        config = spec.config.load()() if spec.config else None
-        backend = spec.factory.load()(*([config] if config else []))
-        hardware = backend.probe()
+    for offer in manager.usable("backend"):
+        spec = offer.spec
+        with manager.sparing(offer.plugin):
+            config = spec.config.load()() if spec.config else None
+            hardware = spec.factory.load()(*([config] if config else [])).probe()
+        if offer.plugin.state != "active":
+            continue
         found.append(
             {
                 "name": spec.name,

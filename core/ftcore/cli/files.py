@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import click
 
 from ftcore.cli.options import HELP, Axis, ComponentCommand, flags_of
 from ftcore.cli.run import CONTEXT
-from ftcore.config import SECTIONS, DataSettings
+from ftcore.config import ENTRIES, SECTIONS
 from ftcore.errors import ResourceError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.run.choose import KEYS, LISTS, merge
-from ftcore.run.plan import Plan
+from ftcore.run.plan import Choice, Plan
 from ftcore.run.resolve import resolve
 from ftcore.settings import Settings
 from ftcore.specs import KINDS
@@ -57,13 +57,8 @@ def _lines(plan: Plan, given: Mapping[str, Any]) -> Iterator[str]:
         yield from _component("backend", plan.backend, "")
     else:
         yield from ("", f"# {HELP['backend']}  (ftcore list backends)", "# backend: auto")
-    yield ""
-    yield f"# {HELP['data']}"
-    yield "data:"
-    for entry in plan.data:
-        yield f"  - name: {entry.source.spec.name}"
-        yield from _fields(entry.source.settings, "    ")
-        yield from _fields(entry.settings, "    ")
+    yield from _entries("data", [(entry.source, entry.settings) for entry in plan.data])
+    yield from _entries("rewards", [(entry.function, entry.settings) for entry in plan.rewards])
     for name in SECTIONS:
         settings = getattr(plan, name)
         yield ""
@@ -76,6 +71,14 @@ def _lines(plan: Plan, given: Mapping[str, Any]) -> Iterator[str]:
         line = f"{axis}: {json.dumps(names)}"
         yield from ("", f"# {HELP[axis]}  (ftcore list {KINDS[axis].plural})", line if axis in given else f"# {line}")
     yield from ("", "# The run's folder. Left out: runs/DATE-METHOD-STRATEGY.", "# out: runs/mine")
+
+
+def _entries(axis: str, chosen: Sequence[tuple[Choice[Any], Settings]]) -> Iterator[str]:
+    yield from ("", f"# {HELP[axis]}  (ftcore list {KINDS[axis].plural})", f"{axis}:" if chosen else f"# {axis}: []")
+    for component, settings in chosen:
+        yield f"  - name: {component.spec.name}"
+        yield from _fields(component.settings, "    ")
+        yield from _fields(settings, "    ")
 
 
 def _component(axis: str, choice: Any, indent: str) -> Iterator[str]:
@@ -140,20 +143,21 @@ def run_file_schema(manager: PluginManager) -> dict[str, Any]:
 
 
 def _variants(manager: PluginManager, axis: str) -> Iterator[dict[str, Any]]:
-    shared = DataSettings.model_json_schema()["properties"] if axis == "data" else {}
-    for offers in manager.catalogue(axis).values():
-        for offer in offers:
-            model = offer.spec.config.load().model_json_schema() if offer.spec.config else {"properties": {}}
-            unnamed = offer.spec.default and offer.plugin.is_built_in  # then it is what an entry without a name means
-            name = {"const": offer.spec.name, "description": offer.spec.summary}
-            yield {
-                **model,
-                "type": "object",
-                "title": f"{KINDS[axis].title} {offer.spec.name}",
-                "properties": {"name": name, **model.get("properties", {}), **shared},
-                "required": [*([] if unnamed else ["name"]), *model.get("required", [])],
-                "additionalProperties": False,
-            }
+    shared = ENTRIES[axis].model_json_schema()["properties"] if axis in ENTRIES else {}
+    for offer in manager.usable(axis):
+        if not manager.has_settings(offer):
+            continue
+        model = offer.spec.config.load().model_json_schema() if offer.spec.config else {"properties": {}}
+        unnamed = offer.spec.default and offer.plugin.is_built_in  # then it is what an entry without a name means
+        name = {"const": offer.spec.name, "description": offer.spec.summary}
+        yield {
+            **model,
+            "type": "object",
+            "title": f"{KINDS[axis].title} {offer.spec.name}",
+            "properties": {"name": name, **model.get("properties", {}), **shared},
+            "required": [*([] if unnamed else ["name"]), *model.get("required", [])],
+            "additionalProperties": False,
+        }
 
 
 @click.command

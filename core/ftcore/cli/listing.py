@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ftcore.errors import UsageError, did_you_mean
-from ftcore.manager import Offer, PluginManager, hook_functions
+from ftcore.manager import Command, Offer, PluginManager, hook_functions
 from ftcore.specs import KINDS, Spec
 
 
@@ -30,14 +30,17 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
 def list_(what: str | None, as_json: bool) -> None:
     """List what is installed.
 
-    WHAT is one of loaders, sources, formats, methods, strategies, backends, evaluators, exporters, reporters. Without
-    it, everything.
+    WHAT is one of loaders, sources, formats, methods, strategies, backends, rewards, evaluators, exporters, reporters,
+    commands. Without it, everything that a run is made of.
     """
     from ftcore.cli.main import options
 
+    if what in ("command", "commands"):
+        _list_commands(options.manager(), as_json)
+        return
     plurals = {kind.plural: kind for kind in KINDS.values()} | {kind.name: kind for kind in KINDS.values()}
     if what is not None and what not in plurals:
-        choices = [kind.plural for kind in KINDS.values()]
+        choices = [*(kind.plural for kind in KINDS.values()), "commands"]
         raise UsageError(
             f"there is nothing called {what!r} to list{did_you_mean(what, choices)}",
             fix="ftcore list",
@@ -55,6 +58,22 @@ def list_(what: str | None, as_json: bool) -> None:
         click.echo()
 
 
+def _list_commands(manager: PluginManager, as_json: bool) -> None:
+    """The core's own commands and those of plugins, each as it must be typed."""
+    from ftcore.cli.main import COMMANDS
+
+    rows = [(name, "ftcore", summary) for name, (_, summary) in COMMANDS.items()]
+    for name, commands in manager.commands().items():
+        for command in commands:
+            typed = command.qualified if name in COMMANDS or len(commands) > 1 else name
+            rows.append((typed, command.plugin.distribution, command.spec.summary))
+    if as_json:
+        keys = ("name", "from", "summary")
+        click.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
+    else:
+        table(rows, ("commands", "from", "what it does"))
+
+
 @click.command
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -65,6 +84,10 @@ def explain(name: str, as_json: bool) -> None:
     manager = options.manager()
     found = [(kind, offer) for kind in KINDS for offer in _offers(manager, kind) if _is_called(manager, offer, name)]
     if not found:
+        command = manager.command(name)  # raises where the name is that of a plugin that does not work
+        if command is not None:
+            _explain_command(command, as_json)
+            return
         names = sorted({offer.spec.name for kind in KINDS for offer in _offers(manager, kind)})
         raise UsageError(f"nothing is called {name!r}{did_you_mean(name, names)}", fix="ftcore list")
     if as_json:
@@ -72,6 +95,17 @@ def explain(name: str, as_json: bool) -> None:
         return
     for kind, offer in found:
         _print_explanation(kind, offer)
+
+
+def _explain_command(command: Command, as_json: bool) -> None:
+    """A command has no facts; its settings are the options that its own help shows."""
+    spec, plugin = command.spec, command.plugin
+    if as_json:
+        record = {"kind": "command", "name": spec.name, "summary": spec.summary}
+        click.echo(json.dumps([{**record, "plugin": plugin.key, "version": plugin.version}], indent=2))
+        return
+    click.echo(click.style(spec.name, bold=True) + f" — command: {spec.summary}")
+    click.echo(f"from {plugin.key} {plugin.version}; its options: ftcore {spec.name} --help")
 
 
 def _print_explanation(kind: str, offer: Offer) -> None:

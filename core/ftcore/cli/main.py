@@ -1,23 +1,25 @@
 """The entry point: finds the command, turns every refusal into a few lines and an exit code, and writes a crash file
-for what is our own bug. Imports nothing that a listing does not need.
+for a bug, whosever it is. Imports nothing that a listing does not need.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import ftcore
-from ftcore.errors import FtcoreError, UsageError, closest, did_you_mean
-from ftcore.manager import PluginManager
+from ftcore.cli.lazy import LazyGroup
+from ftcore.errors import FtcoreError, PluginError, UsageError, closest
+from ftcore.manager import Command, Plugin, PluginManager
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "run": ("ftcore.cli.run:run", "Tune a model."),
@@ -38,25 +40,64 @@ COMMANDS = {
 }
 
 
-class Lazy(click.Group):
-    """A group whose commands are imported when they are called; listing them imports none."""
+class Cli(LazyGroup):
+    """The core's commands, and behind them those of plugins, which cannot displace any."""
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, table=COMMANDS, **attributes)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
+        return [*self.summaries(), *self.added()]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            raise UsageError(f"there is no command {cmd_name!r}{did_you_mean(cmd_name, COMMANDS)}", fix="ftcore --help")
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = None if cmd_name in COMMANDS else options.manager().command(cmd_name)
+        return load_command(found) if found else super().get_command(ctx, cmd_name)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+    def summaries(self) -> dict[str, str]:
+        """The core's own commands, and those of built-in plugins."""
+        return super().summaries() | {
+            name: command.spec.summary
+            for name, commands in options.manager().commands().items()
+            for command in commands
+            if command.plugin.is_built_in and name not in COMMANDS
+        }
+
+    def added(self) -> dict[str, str]:
+        """Those of third parties, as they must be typed."""
+        return {
+            name if len(commands) == 1 else command.qualified: command.spec.summary
+            for name, commands in options.manager().commands().items()
+            for command in commands
+            if not command.plugin.is_built_in and name not in COMMANDS
+        }
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_commands(ctx, formatter)
+        if self.added():
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(list(self.added().items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        added = [CompletionItem(name, help=text) for name, text in self.added().items() if name.startswith(incomplete)]
+        return super().shell_complete(ctx, incomplete) + added
 
 
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+def load_command(command: Command) -> click.Command:
+    """Import a plugin's command. Raises PluginError for one that is no click command."""
+    loaded = command.spec.factory.load()
+    if not isinstance(loaded, click.Command):
+        raise PluginError(
+            f"the command {command.spec.name!r} is {loaded!r}, not a click.Command",
+            where=command.plugin.key,
+            value=command.spec.factory.target,
+            fix="ftcore hooks ftcore_commands",
+        )
+    return loaded
+
+
+@click.group(cls=Cli, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(ftcore.__version__, prog_name="ftcore")
 @click.option("--json-errors", is_flag=True, help="Print errors as JSON, for programs.")
 @click.option("--plugin", metavar="FILE", multiple=True, help="Load one more plugin from a Python file.")
@@ -76,7 +117,7 @@ class Options:
         self.json_errors = False
         self.plugin: list[str] = []
         self.no_plugin: list[str] = []
-        self._managers: dict[tuple[str, ...], PluginManager] = {}
+        self._managers: dict[object, PluginManager] = {}
 
     def take(self, arguments: Sequence[str]) -> list[str]:
         rest, waiting = [], iter(arguments)
@@ -95,10 +136,14 @@ class Options:
 
     def manager(self, deny: Sequence[str] = (), allow: Sequence[str] | None = None) -> PluginManager:
         """The plugins of this process, discovered once."""
-        key = (*deny, "/", *(allow or ()))
+        key = (tuple(deny), None if allow is None else tuple(allow))
         if key not in self._managers:
             self._managers[key] = PluginManager.discover(self.plugin, [*self.no_plugin, *deny], allow)
         return self._managers[key]
+
+    def plugins(self) -> list[Plugin]:
+        """Every plugin that was found so far."""
+        return [plugin for manager in self._managers.values() for plugin in manager.plugins]
 
 
 options = Options()
@@ -156,7 +201,19 @@ def _show(error: FtcoreError) -> int:
 
 
 def _crash(error: Exception) -> int:
-    """Our own bug: everything that helps to mend it goes into a file, one line to the terminal."""
+    """A bug: all that helps to mend it goes into a file, and the terminal is told whose it is."""
+    from ftcore.cli.blame import culprit
+
+    report = f"report it with the file {_crash_file(error)}"
+    said = f"{type(error).__name__}: {error}"
+    found = culprit(error, options.plugins())
+    if found is None:
+        return _show(FtcoreError(f"ftcore has a bug: {said}", fix=report))
+    plugin, where = found
+    return _show(PluginError(f"the plugin {plugin.key} {plugin.version} has a bug: {said}", where=where, fix=report))
+
+
+def _crash_file(error: Exception) -> str:
     import platform
     import tempfile
     import traceback
@@ -167,8 +224,7 @@ def _crash(error: Exception) -> int:
         file.write(f"ftcore {ftcore.__version__}, Python {platform.python_version()}, {platform.platform()}\n")
         file.write(f"ftcore {' '.join(sys.argv[1:])}\n\n")
         file.write("".join(traceback.format_exception(error)))
-    what = f"ftcore has a bug: {type(error).__name__}: {error}"
-    return _show(FtcoreError(what, where=None, fix=f"report it with the file {Path(file.name)}"))
+    return file.name
 
 
 @contextlib.contextmanager

@@ -13,8 +13,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 
-from ftcore.config import SECTIONS, DataSettings
-from ftcore.errors import UsageError
+from ftcore.config import ENTRIES, SECTIONS
+from ftcore.loading.policy import read_table
 from ftcore.manager import Offer, PluginManager
 from ftcore.run.choose import AXES, LISTS, choose, merge
 from ftcore.run.runfile import RunFile, read_run_file
@@ -27,6 +27,7 @@ HELP = {
     "method": "Which parameters train.",
     "strategy": "Toward what objective.",
     "backend": "On what hardware; `auto` takes the best that is there.",
+    "rewards": "Which functions score what the model writes. May be given several times.",
     "evaluators": "Who judges the model before and after, or `none`. May be given several times.",
     "exporter": "In what form the result is written.",
     "reporters": "Who is told how the run goes, or `none`. May be given several times.",
@@ -80,7 +81,7 @@ class ComponentCommand(click.Command):
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
         from ftcore.cli.main import options
 
-        self.run_file, self.manager = RunFile(), options.manager()
+        self.run_file = RunFile()
         if not extra.get("resilient_parsing"):
             path, flags = scan(args)
             if not any(parameter.name == "run_file" for parameter in self.params):
@@ -90,6 +91,7 @@ class ComponentCommand(click.Command):
             merged = merge(self.run_file, flags)
             self._settings = list(settings_options(self.manager, merged))
         else:
+            self.manager = options.manager()
             self._settings = list(settings_options(self.manager, {}))
         return super().make_context(info_name, args, *rest, **extra)
 
@@ -111,16 +113,8 @@ def manager_for(run_file: RunFile) -> PluginManager:
     """The plugins that a run file's `plugins` table leaves in place."""
     from ftcore.cli.main import options
 
-    table = run_file.values.get("plugins") or {}
-    if not isinstance(table, Mapping) or table.keys() - {"allow", "deny"}:
-        raise UsageError(
-            "plugins says which to allow and which to deny",
-            where=run_file.places.get("plugins"),
-            value=table,
-            fix="plugins: {deny: [NAME]}",
-        )
-    names = {key: [value] if isinstance(value, str) else value for key, value in table.items()}
-    return options.manager(deny=names.get("deny") or (), allow=names.get("allow"))
+    allow, deny = read_table(run_file.values.get("plugins"), run_file.places.get("plugins"))
+    return options.manager(deny, allow)
 
 
 def scan(arguments: Sequence[str]) -> tuple[str | None, dict[str, Any]]:
@@ -152,7 +146,9 @@ def settings_options(manager: PluginManager, merged: Mapping[str, Any]) -> Itera
     """An option for every setting of every chosen component, and of the core's own sections."""
     for name, model in SECTIONS.items():
         yield from _of_model(model, name, name.capitalize())
-    yield from _of_model(DataSettings, "data", "Data")
+    for axis, model in ENTRIES.items():
+        if _chosen(manager, merged, axis):
+            yield from _of_model(model, axis, axis.capitalize())
     seen: set[str] = set()
     for axis in AXES:
         for offer in _chosen(manager, merged, axis):
@@ -168,7 +164,7 @@ def _chosen(manager: PluginManager, merged: Mapping[str, Any], axis: str) -> lis
         name = entries[0].get("name") or entries[0].get("") or "auto"
         if name == "auto":
             # Which it will be is found out when the run is planned; most settings are the same everywhere.
-            return [offers[0] for offers in manager.catalogue("backend").values()]
+            return [offer for offer in manager.usable("backend") if manager.has_settings(offer)]
     return [offer for offer, _ in choose(manager, merged, axis)]
 
 

@@ -11,15 +11,16 @@ if TYPE_CHECKING:
 def training_arguments(session: Session) -> dict[str, Any]:
     """Keyword arguments that hold for every strategy. What a strategy adds goes beside them."""
     plan = session.plan
-    micro = plan.train.micro_batch_size or plan.train.batch_size
+    micro = plan.micro_batch
     integrations = [choice.spec.integration for choice in plan.reporters if choice.spec.integration]
     return {
         "output_dir": str(session.folder),
         "num_train_epochs": plan.train.epochs,
         "max_steps": plan.train.steps or -1,
         "per_device_train_batch_size": micro,
-        "per_device_eval_batch_size": micro,
-        "gradient_accumulation_steps": plan.train.batch_size // micro,
+        # The first worker judges alone, so its batches are those of a single one, and so is the loss.
+        "per_device_eval_batch_size": plan.train.micro_batch_size or plan.train.batch_size,
+        "gradient_accumulation_steps": plan.train.batch_size // (plan.workers * micro),
         "learning_rate": plan.train.learning_rate,
         "lr_scheduler_type": plan.train.scheduler,
         # Below 1 transformers reads it as a share of all steps.

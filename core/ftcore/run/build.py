@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from ftcore.errors import PluginError
+from ftcore.protocols import InitialisedMethod
 from ftcore.run.load import Loaded
 from ftcore.run.session import Data, Session
 
@@ -15,10 +19,13 @@ def build(loaded: Loaded) -> Session:
     # Adapters begin at random: the seed is set here so that the same plan begins with the same weights.
     set_seed(plan.train.seed)
     model = loaded.method.attach(loaded.model)
+    if isinstance(loaded.method, InitialisedMethod):
+        loaded.method.initialise(model, loaded.tokenizer)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise PluginError(
             f"the method {plan.method.spec.name!r} leaves no parameter to train",
             where=plan.method.plugin.key,
+            more=[f"the model's parameters: {', '.join(_names(model))}"],
             fix=f"ftcore explain {plan.method.spec.name}",
         )
     if plan.train.gradient_checkpointing and not plan.method.spec.trains_base:
@@ -45,3 +52,8 @@ def build(loaded: Loaded) -> Session:
     )
     session.trainer = session.strategy.trainer(session)
     return session
+
+
+def _names(model: Any) -> list[str]:
+    """The names of the model's parameters, each once for all blocks: `model.layers.*.mlp.up_proj.weight`."""
+    return list(dict.fromkeys(re.sub(r"\.\d+\.", ".*.", name) for name, _ in model.named_parameters()))

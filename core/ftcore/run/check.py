@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, ResourceError, UsageError
 from ftcore.manager import PluginManager
+from ftcore.run import optimizers
 from ftcore.run.plan import Choice, DataChoice, Plan, Rows
 from ftcore.run.rows import Recognised, label, read, recognise, refuse_bad_rows, wanted_heldout
 from ftcore.specs import StrategySpec
@@ -39,14 +40,24 @@ def check(plan: Plan, manager: PluginManager) -> Plan:
     recognised: list[tuple[DataChoice, Recognised]] = []
     _refuse(_by_opening(plan, manager, findings, recognised))
     findings += _learning_rate(plan)
+    findings += _unheard_rewards(plan)
     usable: list[Usable] = []
     _refuse(_rows(recognised, findings, usable))
     for plugin, found in manager.each("ftcore_plan_findings", plan=plan):
-        for finding in found or ():
+        theirs: list[Finding] = []
+        with manager.sparing(plugin):
+            theirs = [_finding(one) for one in found or ()]
+        for finding in theirs:
             if finding.level == "error":
                 raise UsageError(f"{finding.message} (says {plugin.key})", fix=finding.fix)
             findings.append(finding)
     return dataclasses.replace(plan, findings=tuple(findings), rows=_split(plan, usable))
+
+
+def _finding(given: object) -> Finding:
+    if not isinstance(given, Finding):
+        raise PluginError(f"ftcore_plan_findings gave {given!r}, not a Finding")
+    return given
 
 
 def _refuse(errors: Iterator[FtcoreError]) -> None:
@@ -63,6 +74,8 @@ def _at_a_glance(plan: Plan, manager: PluginManager) -> Iterator[FtcoreError]:
     yield from _combination(plan, manager)
     yield from _numbers(plan)
     yield from _packages(plan)
+    if error := optimizers.refusal(plan.train.optimizer):
+        yield error
     yield from _out(plan)
 
 
@@ -78,7 +91,7 @@ def _by_opening(
         if not entry.source.spec.local:
             continue
         try:
-            found = recognise(manager, entry)
+            found = recognise(manager, entry, plan.strategy.spec.examples)
         except FtcoreError as error:
             yield error
             continue
@@ -106,12 +119,18 @@ def _combination(plan: Plan, manager: PluginManager) -> Iterator[FtcoreError]:
 
 
 def _numbers(plan: Plan) -> Iterator[FtcoreError]:
-    micro = plan.train.micro_batch_size
-    if micro and plan.train.batch_size % micro:
-        divisor = math.gcd(micro, plan.train.batch_size)
+    micro, workers, batch = plan.train.micro_batch_size, plan.workers, plan.train.batch_size
+    share, rest = divmod(batch, workers)
+    if rest:
         yield UsageError(
-            f"train.micro_batch_size {micro} does not divide train.batch_size {plan.train.batch_size}",
-            fix=f"--train.micro_batch_size {divisor}",
+            f"train.batch_size {batch} cannot be shared evenly by {workers} workers",
+            fix=f"--train.batch_size {batch + workers - rest}",
+        )
+    elif micro and share % micro:
+        yield UsageError(
+            f"train.micro_batch_size {micro} does not divide train.batch_size {batch}"
+            + (f", shared by {workers} workers" if workers > 1 else ""),
+            fix=f"--train.micro_batch_size {math.gcd(micro, share)}",
         )
     for name, value in plan.train:
         if isinstance(value, float) and not math.isfinite(value):
@@ -135,6 +154,12 @@ def _learning_rate(plan: Plan) -> Iterator[Finding]:
             f"the learning rate {rate:g} is far {where} the {usual:g} that suits {plan.method.spec.name}",
             f"--train.learning_rate {usual:g}",
         )
+
+
+def _unheard_rewards(plan: Plan) -> Iterator[Finding]:
+    """A warning about reward functions that nobody would ask."""
+    if plan.rewards and not any(choice.spec.needs_rewards for choice in plan.evaluators):
+        yield Finding("warning", "no evaluator of this run looks at its reward functions", "add --evaluators rewards")
 
 
 def _packages(plan: Plan) -> Iterator[FtcoreError]:
@@ -234,6 +259,7 @@ def fits(
         f"the strategy {strategy.spec.name!r} learns from {' or '.join(strategy.spec.examples)} examples, "
         f"but these rows are {recognised.example} examples (format {recognised.name})",
         where=source,
+        more=[f"they suit {', '.join(others)}"] if len(others) > 1 else [],
         fix=f"--strategy {others[0]}" if others else "ftcore list strategies",
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +26,17 @@ TRAINER_STATE = "trainer_state.json"  # the name under which transformers' Train
 
 
 def write(
-    trainer: Any, state: Mapping[str, Tensor], folder: Path, keep: int, progress: Mapping[str, Tensor] | None = None
+    trainer: Any,
+    state: Mapping[str, Tensor],
+    folder: Path,
+    keep: int,
+    progress: Mapping[str, Tensor] | None = None,
+    random_states: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Write the checkpoint of the trainer's current step below `folder`; drop all but the `keep` newest.
 
-    `progress` is what a method remembers from step to step beyond `state`.
+    `progress` is what a method remembers from step to step beyond `state`; `random_states` are the `rng_state()` of all
+    processes that train, where this is not the only one.
     """
     step = trainer.state.global_step
     final, temporary = folder / f"step-{step:06d}", folder / f".tmp-step-{step:06d}"
@@ -38,7 +44,7 @@ def write(
         shutil.rmtree(stale)
     temporary.mkdir(parents=True)
     try:
-        _fill(temporary, trainer, state, progress)
+        _fill(temporary, trainer, state, progress, random_states or [rng_state()])
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -50,13 +56,20 @@ def write(
     return final
 
 
-def _fill(folder: Path, trainer: Any, state: Mapping[str, Tensor], progress: Mapping[str, Tensor] | None) -> None:
+def _fill(
+    folder: Path,
+    trainer: Any,
+    state: Mapping[str, Tensor],
+    progress: Mapping[str, Tensor] | None,
+    random_states: Sequence[Mapping[str, Any]],
+) -> None:
     save_tensors(folder / STATE, state)
     if progress is not None:
         save_tensors(folder / PROGRESS, progress)
     _write_optimizer(folder, trainer.optimizer.state_dict())
     write_json(folder / "scheduler.json", trainer.lr_scheduler.state_dict())
-    write_json(folder / "rng.json", rng_state())
+    for rank, random_state in enumerate(random_states):
+        write_json(folder / rng_name(rank), random_state)
     if (scaler := trainer.accelerator.scaler) is not None:  # of fp16, a few numbers
         write_json(folder / SCALER, scaler.state_dict())
     trainer.state.save_to_json(str(folder / TRAINER_STATE))
@@ -121,10 +134,16 @@ def _write_optimizer(folder: Path, state: Mapping[str, Any]) -> None:
     tensors: dict[str, Any] = {}
     numbers: dict[str, Any] = {}
     for parameter, values in state["state"].items():
-        for name, value in values.items():
+        for name, value in _flat(values):
             (tensors if isinstance(value, torch.Tensor) else numbers)[f"{parameter}.{name}"] = value
     save_tensors(folder / "optimizer.safetensors", tensors)
     write_json(folder / "optimizer.json", {"param_groups": state["param_groups"], "numbers": numbers})
+
+
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """bitsandbytes puts its tensors into a dictionary inside of the state, and takes them without it as well."""
+    for name, value in values.items():
+        yield from value.items() if isinstance(value, Mapping) else [(name, value)]
 
 
 def read_optimizer(folder: Path) -> dict[str, Any]:
@@ -140,6 +159,11 @@ def read_optimizer(folder: Path) -> dict[str, Any]:
 def _untuple(group: dict[str, Any]) -> dict[str, Any]:
     """JSON has no tuples; Adam's betas are one."""
     return {key: tuple(value) if isinstance(value, list) and key != "params" else value for key, value in group.items()}
+
+
+def rng_name(rank: int) -> str:
+    """The file with the random state of one of the processes that train."""
+    return f"rng-{rank}.json" if rank else "rng.json"
 
 
 def rng_state() -> dict[str, Any]:

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftcore.config import SECTIONS, DataSettings
+from ftcore.config import ENTRIES, SECTIONS
 from ftcore.errors import UsageError, closest, did_you_mean
 from ftcore.manager import Offer, PluginManager
 from ftcore.run.runfile import RunFile
 from ftcore.specs import KINDS
 
-AXES = ("model", "data", "method", "strategy", "backend", "evaluators", "exporter", "reporters")
-LISTS = ("data", "evaluators", "reporters")
+AXES = ("model", "data", "method", "strategy", "backend", "rewards", "evaluators", "exporter", "reporters")
+LISTS = ("data", "rewards", "evaluators", "reporters")
 """Axes of which a run may have several."""
 
 KEYS = (*AXES, *SECTIONS, "out", "plugins")
@@ -84,7 +84,7 @@ def choose(manager: PluginManager, merged: Mapping[str, Any], axis: str) -> list
     if entries is None or all(not entry.get("name") and "" not in entry for entry in entries):
         # Nothing was named: what built-ins mark as default, with any settings that were given for it.
         extra = entries[0] if entries else {}
-        return [(offer, dict(extra)) for offer in defaults(manager, axis)]
+        return _unnamed(manager, axis, extra)
     chosen = []
     for entry in entries:
         settings = {key: value for key, value in entry.items() if key not in ("name", "")}
@@ -94,8 +94,17 @@ def choose(manager: PluginManager, merged: Mapping[str, Any], axis: str) -> list
             offer, argument = refer(manager, axis, entry[""])
             chosen.append((offer, {**argument, **settings}))
         else:
-            chosen += [(offer, settings) for offer in defaults(manager, axis)]
+            chosen += _unnamed(manager, axis, settings)
     return chosen
+
+
+def _unnamed(manager: PluginManager, axis: str, settings: dict[str, Any]) -> list[tuple[Offer, dict[str, Any]]]:
+    """What an entry without a name stands for: the defaults, where the axis has any."""
+    usual = defaults(manager, axis)
+    if settings and not usual and axis in LISTS:
+        what = f"an entry under {axis} names no {KINDS[axis].title}"
+        raise UsageError(what, where=axis, value=settings, fix=f"ftcore list {KINDS[axis].plural}")
+    return [(offer, dict(settings)) for offer in usual]
 
 
 def choose_with_flags(
@@ -103,7 +112,7 @@ def choose_with_flags(
 ) -> list[tuple[Offer, dict[str, Any]]]:
     """The components of an axis with several, each with those of the axis' flags that it has a setting for."""
     flags: dict[str, Any] = merged.get(f"{axis}.*", {})
-    core = set(DataSettings.model_fields) if axis == "data" else set()
+    core = set(ENTRIES[axis].model_fields) if axis in ENTRIES else set()
     chosen = choose(manager, merged, axis)
     known = [core | set(offer.spec.config.load().model_fields if offer.spec.config else ()) for offer, _ in chosen]
     for key in flags:
@@ -139,9 +148,10 @@ def refer(manager: PluginManager, axis: str, reference: Any) -> tuple[Offer, dic
         if argument is None:
             raise UsageError(f"the {KINDS[axis].title} {name!r} takes nothing behind the colon", value=text)
         return offer, {argument: rest}
-    for offers in catalogue.values():
-        for offer in offers:
-            claims = getattr(offer.spec, "claims", None)
-            if claims is not None and offer.plugin.state == "active" and claims.load()(text):
-                return offer, {offer.spec.argument: text}  # type: ignore[attr-defined]
+    for offer in manager.usable(axis):
+        claims = getattr(offer.spec, "claims", None)
+        if claims is not None:
+            with manager.sparing(offer.plugin):
+                if claims.load()(text):
+                    return offer, {offer.spec.argument: text}  # type: ignore[attr-defined]
     return manager.find(axis, text), {}

@@ -5,19 +5,28 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ftcore.errors import DataError, FtcoreError, Interrupted, ModelError, UsageError
 from ftcore.events import RunFailed
 from ftcore.manager import PluginManager
+from ftcore.protocols import LaunchingBackend
 from ftcore.run import checkpoint as checkpoints
+from ftcore.run import team
 from ftcore.run.announce import Announcer
 from ftcore.run.check import check
 from ftcore.run.folder import create, read_json, writable
 from ftcore.run.plan import Plan
+from ftcore.run.provenance import changes
 from ftcore.run.resolve import resolve_run
 from ftcore.run.signals import at_once
 from ftcore.types import Finding
+
+if TYPE_CHECKING:
+    from ftcore.run.load import Loaded
+    from ftcore.run.train import Results
 
 
 def execute(plan: Plan, manager: PluginManager) -> tuple[Path, object]:
@@ -41,38 +50,57 @@ def resume(folder: Path, manager: PluginManager) -> tuple[Path, object]:
             "the run is finished; there is nothing to resume", where=str(folder), fix=f"ftcore chat {folder}"
         )
     plan = check(dataclasses.replace(resolve_run(manager, folder), out=None), manager)
-    findings = list(plan.findings)
+    findings = [*plan.findings, *changes(folder, plan)]
     checkpoint = checkpoints.newest(folder, lambda text: findings.append(Finding("warning", text)))
     return folder, _run(dataclasses.replace(plan, findings=tuple(findings)), manager, folder, checkpoint)
 
 
 def _run(plan: Plan, manager: PluginManager, folder: Path, checkpoint: Path | None = None) -> object:
-    from ftcore.run.load import load
-
-    started = datetime.datetime.now(datetime.UTC)
     announcer = Announcer(manager, [choice.build() for choice in plan.reporters if not choice.spec.integration])
     try:
-        with at_once(folder), writable(folder):
-            loaded = load(plan, manager, folder, announcer)
-            from ftcore.run.build import build
-            from ftcore.run.report import lock, report, write_inputs
-            from ftcore.run.train import load_results, train
+        with at_once(folder):
+            if isinstance(plan.backend.build(), LaunchingBackend):
+                from ftcore.run.launch import launch
 
-            before = None
-            if (folder / "lock.json").is_file():
-                _same(read_json(folder / "lock.json"), lock(loaded), folder)
-                if (folder / "before.json").is_file():
-                    before = load_results(read_json(folder / "before.json"))
-            else:
-                write_inputs(loaded)
-            outcome = train(build(loaded), checkpoint, before)
-            return report(outcome, started)
+                return launch(plan, manager, folder, checkpoint, announcer)
+            return carry_out(plan, manager, folder, checkpoint, announcer)
     except BaseException as error:
         announcer.announce(RunFailed(folder, error))
         raise
     finally:
         (folder / "rows.arrow").unlink(missing_ok=True)
         shutil.rmtree(folder / ".tmp-model", ignore_errors=True)
+
+
+def carry_out(
+    plan: Plan, manager: PluginManager, folder: Path, checkpoint: Path | None, announcer: Announcer
+) -> Mapping[str, Any]:
+    """Load, build, train and report in this process, which may be one of several that do so together."""
+    from ftcore.run.load import load
+
+    started = datetime.datetime.now(datetime.UTC)
+    with writable(folder):
+        loaded = load(plan, manager, folder, announcer)
+        from ftcore.run.build import build
+        from ftcore.run.report import report
+        from ftcore.run.train import train
+
+        before = team.by_first(lambda: _inputs(loaded))
+        outcome = train(build(loaded), checkpoint, before)
+        return team.by_first(lambda: report(outcome, started))
+
+
+def _inputs(loaded: Loaded) -> Results | None:
+    """Write down what the run depends on. For one that goes on, compare, and give what was judged before training."""
+    from ftcore.run.report import lock, write_inputs
+    from ftcore.run.train import load_results
+
+    folder = loaded.folder
+    if not (folder / "lock.json").is_file():
+        write_inputs(loaded)
+        return None
+    _same(read_json(folder / "lock.json"), lock(loaded), folder)
+    return load_results(read_json(folder / "before.json")) if (folder / "before.json").is_file() else None
 
 
 def _same(old: dict[str, object], new: dict[str, object], folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftcore.errors import Interrupted
 from ftcore.events import PhaseAdvanced, PhaseStarted
-from ftcore.types import ChatExample, Example, Sample, Turn
+from ftcore.types import ChatExample, Example, FeedbackExample, PreferenceExample, PromptExample, Sample, Turn
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,16 +29,24 @@ MAX_TOKENS = 16384
 def prompts(examples: Iterable[Example]) -> list[tuple[ChatExample, str]]:
     """Each conversation up to its last learned turn, with that turn's text as the reference.
 
-    Examples without a prompt (plain text, or a conversation that begins with the learned turn) are left out.
+    Of answers that are compared the better one is the reference. Examples without a prompt (plain text, or a
+    conversation that begins with the learned turn) are left out.
     """
-    found = []
-    for example in examples:
-        if not isinstance(example, ChatExample):
-            continue
-        last = max((index for index, turn in enumerate(example.turns) if turn.is_trained), default=0)
-        if last > 0:
-            found.append((ChatExample(example.turns[:last], example.tools), example.turns[last].content))
-    return found
+    return [(ChatExample(turns, tools), reference) for turns, reference, tools in map(_asked, examples) if turns]
+
+
+def _asked(example: Example) -> tuple[tuple[Turn, ...], str, tuple[Any, ...]]:
+    match example:
+        case ChatExample(turns, tools):
+            last = max((index for index, turn in enumerate(turns) if turn.is_trained), default=0)
+            return turns[:last], turns[last].content, tools
+        case PreferenceExample():
+            return example.prompt, example.chosen[-1].content, example.tools
+        case FeedbackExample():
+            return example.prompt, example.answer[-1].content if example.good else "", example.tools
+        case PromptExample():
+            return example.prompt, example.reference, example.tools
+    return (), "", ()
 
 
 def generate(session: Session) -> list[Sample]:

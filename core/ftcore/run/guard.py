@@ -14,7 +14,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState
 from ftcore.errors import DivergedError, ModelError, ResourceError
 from ftcore.events import CheckpointWritten, StepDone
 from ftcore.protocols import SteppedMethod
-from ftcore.run import checkpoint
+from ftcore.run import checkpoint, team
 from ftcore.run.folder import read_json
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ class _Guard(Trainer):  # type: ignore[misc]
         self.step_began = self.step_ended = time.perf_counter()
         self.remove_callback(PrinterCallback)  # reporters show what it would print
         self.add_callback(_StepWatch(self))
+
+    def _send_telemetry(self) -> None:
+        """TRL would tell the hub of each trainer that is made. Nobody is told that a run takes place."""
 
     # Numbers ---------------------------------------------------------------------------------------------------------
 
@@ -71,6 +74,13 @@ class _Guard(Trainer):  # type: ignore[misc]
         kept = any((folder / "checkpoints").glob("step-*"))
         more = ["the weights of the last checkpoint are untouched"] if kept else []
         return DivergedError(what, where=str(folder), fix=f"--train.learning_rate {rate / 4:.2g}", more=more)
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """A model that was judged counts as prepared, and accelerate would then train it in each process by itself."""
+        if team.size() > 1:
+            self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+            self.model.__dict__.pop("_is_accelerate_prepared", None)
+        return super().train(*args, **kwargs)
 
     def create_optimizer(self, model: Any = None) -> Any:
         """As transformers does it, but for methods that bring their own parameter groups (LoRA+)."""
@@ -105,7 +115,7 @@ class _Guard(Trainer):  # type: ignore[misc]
         if "loss" not in logs:
             return
         metrics = {key: float(value) for key, value in logs.items() if isinstance(value, (int, float))}
-        measured = {"tokens": self._tokens, "seconds": self.step_ended - self.step_began}
+        measured = {"tokens": sum(team.every(self._tokens)), "seconds": self.step_ended - self.step_began}
         metrics |= {**measured, "memory_bytes": self.session.backend.memory()}
         self.state.log_history[-1] |= measured
         self._tokens = 0
@@ -114,11 +124,15 @@ class _Guard(Trainer):  # type: ignore[misc]
     # Checkpoints -----------------------------------------------------------------------------------------------------
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
+        random_states = team.every(checkpoint.rng_state())
+        written = team.by_first(lambda: self._write_checkpoint(random_states))
+        self.session.emit(CheckpointWritten(self.state.global_step, written))
+
+    def _write_checkpoint(self, random_states: list[dict[str, Any]]) -> Path:
         method, model = self.session.method, self.session.model
         progress = method.progress(model) if isinstance(method, SteppedMethod) else None
-        folder = self.session.folder / "checkpoints"
-        written = checkpoint.write(self, method.state(model), folder, self.session.plan.checkpoints.keep, progress)
-        self.session.emit(CheckpointWritten(self.state.global_step, written))
+        folder, keep = self.session.folder / "checkpoints", self.session.plan.checkpoints.keep
+        return checkpoint.write(self, method.state(model), folder, keep, progress, random_states)
 
     def take_up(self, folder: Path) -> None:
         """Be where the checkpoint is, without training on."""
@@ -147,7 +161,7 @@ class _Guard(Trainer):  # type: ignore[misc]
 
     def _load_rng_state(self, checkpoint_folder: str | None) -> None:
         if checkpoint_folder is not None:
-            checkpoint.restore_rng(read_json(Path(checkpoint_folder) / "rng.json"))
+            checkpoint.restore_rng(read_json(Path(checkpoint_folder) / checkpoint.rng_name(team.rank())))
 
 
 class _StepWatch(TrainerCallback):  # type: ignore[misc]
@@ -165,14 +179,27 @@ class _StepWatch(TrainerCallback):  # type: ignore[misc]
         if self._stepped:
             self._stepped.begin(self._trainer.session.model, state.max_steps)
 
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        if self._stepped and (before_step := getattr(self._stepped, "before_step", None)):
+            before_step(self._trainer.session.model, state.global_step + 1)
+
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         if self._stepped:
             self._stepped.after_step(self._trainer.session.model, state.global_step + 1)
+            self._forget_what_is_frozen()
+
+    def _forget_what_is_frozen(self) -> None:
+        """A method may have frozen parameters; Adam remembers two numbers for each of theirs."""
+        remembered = self._trainer.optimizer.state
+        for parameter in [parameter for parameter in remembered if not parameter.requires_grad]:
+            del remembered[parameter]
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self._trainer.step_began = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self._trainer.step_ended = time.perf_counter()
-        if self._trainer.session.stop_signal is not None:
+        session = self._trainer.session
+        session.stop_signal = team.by_first(lambda: session.stop_signal)
+        if session.stop_signal is not None:
             control.should_save = control.should_training_stop = True

@@ -14,6 +14,7 @@ from ftcore.errors import FtcoreError, ModelError, ResourceError, UsageError, cl
 from ftcore.events import PhaseAdvanced, PhaseStarted
 from ftcore.manager import PluginManager
 from ftcore.protocols import HardwareBackend, ModelLoader, TuningMethod
+from ftcore.run import team
 from ftcore.run.announce import Announcer
 from ftcore.run.plan import Plan
 from ftcore.run.prepare import Prepared, prepare
@@ -65,7 +66,7 @@ def load(plan: Plan, manager: PluginManager, folder: Path, announcer: Announcer)
     with clock.phase("reading and tokenising rows"):
         announcer.announce(PhaseStarted("reading and tokenising rows"))
         tokenizer, findings = load_tokenizer(loader)
-        prepared = prepare(plan, manager, tokenizer, folder, lambda n: _every(n, announcer))
+        prepared = team.by_first(lambda: prepare(plan, manager, tokenizer, folder, lambda n: _every(n, announcer)))
     with clock.phase("loading the model"):
         announcer.announce(PhaseStarted("loading the model"))
         model = load_model(plan, loader, backend, method)

@@ -10,6 +10,8 @@ from ftcore.manager import PluginManager
 from ftcore.protocols import MergeableMethod
 from ftcore.run.folder import manifest, read_json, writable, write_json
 from ftcore.run.reload import Tuned, reload
+from ftcore.run.resolve import resolve_run
+from ftcore.specs import MethodSpec
 
 TOLERANCE = 1e-3
 """Largest difference of a logit between the merged and the unmerged model, in float32."""
@@ -25,20 +27,9 @@ def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "floa
     precision = getattr(torch, dtype, None)
     if not isinstance(precision, torch.dtype) or not precision.is_floating_point:
         raise UsageError(f"there is no dtype {dtype!r}", fix="--dtype float32")
+    if (folder / "run.yaml").is_file():  # else `reload` says what is wrong with the folder
+        _must_be_mergeable(resolve_run(manager, folder).method.spec, folder)
     tuned = reload(folder, manager, dtype="float32")
-    spec = tuned.plan.method.spec
-    if spec.artifact == "model":
-        raise UsageError(
-            f"there is nothing to merge: the result of {spec.name!r} is a whole model already",
-            where=str(folder),
-            fix=f"ls {folder / 'model'}",
-        )
-    if not spec.mergeable:
-        raise UsageError(
-            f"what the method {spec.name!r} learns cannot be folded into the base model",
-            where=str(folder),
-            fix=f"use it beside its base: ftcore chat {folder}",
-        )
     assert isinstance(tuned.method, MergeableMethod)
     _must_be_its_base(tuned, folder)
     probe = _probe(tuned.tokenizer)
@@ -53,6 +44,21 @@ def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "floa
         tuned.tokenizer.save_pretrained(target)
         write_json(target / "MANIFEST.json", {"files": manifest(target)})
     return difference
+
+
+def _must_be_mergeable(spec: MethodSpec, folder: Path) -> None:
+    if spec.artifact == "model":
+        raise UsageError(
+            f"there is nothing to merge: the result of {spec.name!r} is a whole model already",
+            where=str(folder),
+            fix=f"ls {folder / 'model'}",
+        )
+    if not spec.mergeable:
+        raise UsageError(
+            f"what the method {spec.name!r} learns cannot be folded into the base model",
+            where=str(folder),
+            fix=f"use it beside its base: ftcore chat {folder}",
+        )
 
 
 def _must_be_its_base(tuned: Tuned, folder: Path) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from ftcore.config import CheckpointSettings, DataSettings, EvaluateSettings, TrainSettings
+from ftcore.config import CheckpointSettings, DataSettings, EvaluateSettings, RewardSettings, TrainSettings
 from ftcore.errors import PluginError
 from ftcore.manager import Plugin
-from ftcore.protocols import members
+from ftcore.protocols import LaunchingBackend, members, promised
 from ftcore.settings import Settings
 from ftcore.specs import (
     KINDS,
@@ -20,6 +20,7 @@ from ftcore.specs import (
     LoaderSpec,
     MethodSpec,
     ReporterSpec,
+    RewardSpec,
     SourceSpec,
     Spec,
     StrategySpec,
@@ -45,17 +46,25 @@ class Choice(Generic[S]):
         """
         try:
             factory = self.spec.factory.load()
-        except (ImportError, AttributeError) as error:
+        except PluginError as error:
             raise PluginError(
-                f"the {KINDS[self.kind].title} {self.spec.name!r} is not where its record says: {error}",
+                f"the {KINDS[self.kind].title} {self.spec.name!r} is not where its record says: {error.what}",
                 where=self.plugin.module if self.plugin.distribution == "file" else self.plugin.key,
                 value=self.spec.factory.target,
+                # Of a file, what does not load is not another package but a name that the record has wrong.
+                fix=f'Ref("{self.plugin.name}:{self.spec.factory.target.partition(":")[2]}")'
+                if self.plugin.distribution == "file"
+                else error.fix,
             ) from error
         built = factory() if self.settings is None else factory(self.settings)
         lacking = [name for name in members(self.kind) if not hasattr(built, name)]
+        promises = promised(self.spec)
+        lacking += [name for name in promises if not hasattr(built, name)]
         if lacking:
+            why = [f"its record says {promises[name]}=True" for name in lacking if name in promises]
             raise PluginError(
                 f"the {KINDS[self.kind].title} {self.spec.name!r} lacks {', '.join(lacking)}",
+                more=why,
                 where=self.plugin.module if self.plugin.distribution == "file" else self.plugin.key,
                 fix=f"ftcore hooks {KINDS[self.kind].hook}",
             )
@@ -76,6 +85,17 @@ class DataChoice:
 
     def dump(self) -> dict[str, Any]:
         return {**self.source.dump(), **self.settings.model_dump(mode="json")}
+
+
+@dataclass(frozen=True, slots=True)
+class RewardChoice:
+    """A chosen reward function and how much it counts."""
+
+    function: Choice[RewardSpec]
+    settings: RewardSettings
+
+    def dump(self) -> dict[str, Any]:
+        return {**self.function.dump(), **self.settings.model_dump(mode="json")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +124,9 @@ class Plan:
     out: Path | None
     hardware: Hardware
     precision: Precision
+    rewards: tuple[RewardChoice, ...] = ()
+    plugins: Mapping[str, Any] = field(default_factory=dict)
+    """The run file's own lists of plugins to allow and to deny."""
     findings: tuple[Finding, ...] = ()
     rows: Rows | None = None
     """Known once they were checked, where all sources are local."""
@@ -112,8 +135,20 @@ class Plan:
         """Every component of the plan."""
         yield from (self.model, self.method, self.strategy, self.backend, self.exporter)
         yield from (entry.source for entry in self.data)
+        yield from (entry.function for entry in self.rewards)
         yield from self.evaluators
         yield from self.reporters
+
+    @property
+    def workers(self) -> int:
+        """Processes that share every batch; one, unless the backend launches more."""
+        backend = self.backend.build()
+        return backend.workers if isinstance(backend, LaunchingBackend) else 1
+
+    @property
+    def micro_batch(self) -> int:
+        """Examples that a worker holds in memory at once."""
+        return self.train.micro_batch_size or self.train.batch_size // self.workers
 
     def dump(self) -> Mapping[str, Any]:
         """The run file that repeats this run: every setting, resolved."""
@@ -126,7 +161,9 @@ class Plan:
             "train": self.train.model_dump(mode="json"),
             "evaluate": self.evaluate.model_dump(mode="json"),
             "checkpoints": self.checkpoints.model_dump(mode="json"),
+            "rewards": [entry.dump() for entry in self.rewards],
             "evaluators": [choice.dump() for choice in self.evaluators],
             "exporter": self.exporter.dump(),
             "reporters": [choice.dump() for choice in self.reporters],
+            **({"plugins": dict(self.plugins)} if self.plugins else {}),
         }

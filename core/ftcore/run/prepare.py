@@ -5,7 +5,6 @@ Rows stream from the source to an Arrow file, so a data set larger than memory w
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import random
@@ -16,18 +15,30 @@ from typing import TYPE_CHECKING, Any
 
 from ftcore.errors import DataError
 from ftcore.manager import PluginManager
+from ftcore.run.compared import encode
 from ftcore.run.plan import DataChoice, Plan
 from ftcore.run.rows import Account, Kept, label, read, recognise, refuse_bad_rows, wanted_heldout
-from ftcore.run.supervision import count, gate, why_nothing
-from ftcore.run.tokens import Encoded, encode
-from ftcore.types import BadRow, ChatExample, Example, Finding, TextExample, Turn
+from ftcore.run.store import Writer, load_example
+from ftcore.run.supervision import count, gate
+from ftcore.run.tokens import Encoded
+from ftcore.types import (
+    BadRow,
+    ChatExample,
+    Example,
+    FeedbackExample,
+    Finding,
+    PreferenceExample,
+    PromptExample,
+    TextExample,
+    Turn,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-BATCH = 1000
-"""Rows written to disk at a time."""
+NAMED = 1000
+"""Bad rows kept for messages."""
 
 Advance = Callable[[int], None]
 
@@ -55,18 +66,19 @@ class Prepared:
     """The system messages of the rows, None for a row without one; no more than two are kept."""
 
     def open(self, indices: Sequence[int]) -> Dataset:
-        """Those rows, memory-mapped, with the columns `input_ids` and `labels`."""
+        """Those rows, memory-mapped, with the columns that `ftcore.run.compared.encode` gives their kind."""
         from datasets import Dataset
 
-        return Dataset.from_file(str(self.path)).select(indices).select_columns(["input_ids", "labels"])
+        return Dataset.from_file(str(self.path)).select(indices).remove_columns("example")
 
     def largest_token(self) -> int:
         """The highest token id in any row."""
         import pyarrow.compute as pc
         from datasets import Dataset
 
-        column = Dataset.from_file(str(self.path)).data.column("input_ids")
-        return int(pc.max(pc.list_flatten(column)).as_py())
+        data = Dataset.from_file(str(self.path)).data
+        columns = [data.column(name) for name in data.column_names if name.endswith("_ids")]
+        return max(int(pc.max(pc.list_flatten(column)).as_py()) for column in columns)
 
     def examples(self, indices: Sequence[int]) -> list[Example]:
         from datasets import Dataset
@@ -105,15 +117,15 @@ def prepare(
     accounts: list[Account] = []
     findings: list[Finding] = []
     systems: set[str | None] = set()
-    with _Writer(path) as writer, (folder / "quarantine.jsonl").open("w", encoding="utf-8") as quarantine:
+    with Writer(path) as writer, (folder / "quarantine.jsonl").open("w", encoding="utf-8") as quarantine:
         for number, entry in enumerate(plan.data):
-            recognised = recognise(manager, entry)
+            recognised = recognise(manager, entry, plan.strategy.spec.examples)
             account = Account(label(entry), recognised.name, recognised.reason)
             accounts.append(account)
             bad: list[BadRow] = []
             for outcome in _outcomes(plan, entry, number, recognised, tokenizer, account):
                 if isinstance(outcome, BadRow):
-                    bad.append(outcome) if len(bad) < BATCH else None
+                    bad.append(outcome) if len(bad) < NAMED else None
                     line = {"source": account.source, "where": outcome.where, "reason": outcome.reason}
                     quarantine.write(json.dumps(line, ensure_ascii=False) + "\n")
                 else:
@@ -135,7 +147,7 @@ def _outcomes(
     for index, row in enumerate(read(entry, recognised)):
         account.read += 1
         if isinstance(row, BadRow):
-            bad.append(row) if len(bad) < BATCH else None
+            bad.append(row) if len(bad) < NAMED else None
             account.dropped["bad row"] += 1
             yield row
             continue
@@ -151,20 +163,26 @@ def _outcomes(
             yield BadRow(row.where, str(error))
             continue
         count(account, encoded)
-        if encoded.num_trained == 0:
-            account.dropped["nothing to learn"] += 1
-            yield BadRow(row.where, why_nothing(encoded, plan.train.max_length))
+        if encoded.fault:
+            kind, reason = encoded.fault
+            account.dropped[kind] += 1
+            yield BadRow(row.where, reason)
             continue
-        account.tokens += len(encoded.input_ids)
+        account.tokens += encoded.num_tokens
         account.trained_tokens += encoded.num_trained
-        digest = hashlib.blake2b(repr((encoded.input_ids, encoded.labels)).encode(), digest_size=16).digest()
+        digest = hashlib.blake2b(repr(encoded.columns).encode(), digest_size=16).digest()
         yield encoded, row, _Entry(digest, number, row.heldout, repeats)
     refuse_bad_rows(entry, bad, len(bad))
 
 
 def _system(example: Example) -> str | None:
-    first = example.turns[0] if isinstance(example, ChatExample) else None
-    return first.content if first and first.role == "system" else None
+    turns = () if isinstance(example, TextExample) else prompt_of(example)
+    return turns[0].content if turns and turns[0].role == "system" else None
+
+
+def prompt_of(example: ChatExample | PreferenceExample | FeedbackExample | PromptExample) -> tuple[Turn, ...]:
+    """The turns of a conversation, or those before the answers that are compared."""
+    return example.turns if isinstance(example, ChatExample) else example.prompt
 
 
 def _repeats(weight: float, seed: str) -> int:
@@ -204,48 +222,6 @@ def _split(
     leaked = sum(entries[index].digest in seen for index in heldout)
     if leaked:
         findings.append(Finding("warning", f"{leaked} held-out rows are trained on too, so their score means little"))
-    if not heldout:
+    if not heldout and all(choice.spec.examples for choice in plan.evaluators):
         findings.append(Finding("warning", "no row is held out: nothing will say whether the tuned model is better"))
     return trained, heldout
-
-
-class _Writer:
-    """Rows into an Arrow stream file, a batch at a time."""
-
-    def __init__(self, path: Path) -> None:
-        import pyarrow as pa
-
-        ids = pa.list_(pa.int32())
-        self._schema = pa.schema([("input_ids", ids), ("labels", ids), ("example", pa.large_string())])
-        self._stream = pa.ipc.new_stream(str(path), self._schema)
-        self._rows: list[dict[str, Any]] = []
-
-    def write(self, encoded: Encoded, example: Example) -> None:
-        self._rows.append({"input_ids": encoded.input_ids, "labels": encoded.labels, "example": dump_example(example)})
-        if len(self._rows) >= BATCH:
-            self._flush()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        if self._rows:
-            self._stream.write_batch(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
-            self._rows.clear()
-
-    def __enter__(self) -> _Writer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        self._stream.close()
-
-
-def dump_example(example: Example) -> str:
-    return json.dumps({"kind": example.kind, **dataclasses.asdict(example)}, ensure_ascii=False)
-
-
-def load_example(text: str) -> Example:
-    value = json.loads(text)
-    if value.pop("kind") == TextExample.kind:
-        return TextExample(value["text"])
-    return ChatExample(tuple(Turn(**turn) for turn in value["turns"]), tuple(value["tools"]))

@@ -15,9 +15,11 @@ from ftcore.events import RunFinished
 from ftcore.run.folder import write_json, write_text
 from ftcore.run.load import Loaded
 from ftcore.run.plan import Plan
+from ftcore.run.provenance import plugins
 from ftcore.run.runfile import dump_run_file
 from ftcore.run.session import Session
 from ftcore.run.train import Outcome, Results
+from ftcore.types import Evaluation
 
 Report = Mapping[str, Any]
 
@@ -84,15 +86,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def plugins(plan: Plan) -> list[dict[str, str]]:
-    """Who provides the components of a plan."""
-    unique = {choice.plugin.key: choice.plugin for choice in plan.choices()}
-    return [
-        {"key": plugin.key, "distribution": plugin.distribution, "version": plugin.version}
-        for plugin in unique.values()
-    ]
-
-
 def report(outcome: Outcome, started: datetime.datetime) -> Report:
     """Write report.json and the samples, tell everybody, and return what was written."""
     session = outcome.session
@@ -108,14 +101,18 @@ def report(outcome: Outcome, started: datetime.datetime) -> Report:
         "data": dict(session.data.account),
         "before": _metrics(outcome.before),
         "after": _metrics(outcome.after),
-        "better": {choice.spec.name: dict(choice.spec.metrics) for choice in session.plan.evaluators},
-        "percent": {choice.spec.name: list(choice.spec.percent) for choice in session.plan.evaluators},
+        **_directions(outcome),
         "judged": _judged(session),
         "samples": _samples(outcome),
         "training": outcome.training,
         "versions": versions(),
         "plugins": plugins(session.plan),
-        "artifact": {"kind": session.plan.method.spec.artifact, "files": outcome.files, "verified": True},
+        "artifact": {
+            "kind": session.plan.method.spec.artifact,
+            "mergeable": session.plan.method.spec.mergeable,
+            "files": outcome.files,
+            "verified": True,
+        },
     }
     _add_measured(session, outcome)
     write_json(session.folder / "report.json", record)
@@ -127,11 +124,23 @@ def _metrics(results: Results) -> dict[str, dict[str, float]]:
     return {name: dict(evaluation.metrics) for name, evaluation in results.items() if evaluation.metrics}
 
 
+def _directions(outcome: Outcome) -> dict[str, Any]:
+    """By evaluator: which way each number is better, and which are percentages. Said by the record or by the answer."""
+    said = [(c.spec, outcome.after.get(c.spec.name, Evaluation({}))) for c in outcome.session.plan.evaluators]
+    return {
+        "better": {spec.name: {**spec.metrics, **evaluation.better} for spec, evaluation in said},
+        "percent": {spec.name: [*spec.percent, *evaluation.percent] for spec, evaluation in said},
+    }
+
+
 def _judged(session: Session) -> dict[str, int]:
-    """How many held-out rows each number rests on."""
+    """How many held-out rows each number rests on: none where the evaluator brings its own questions."""
     rows = len(session.data.heldout_examples)
     answered = min(rows, session.plan.evaluate.generate)
-    return {c.spec.name: answered if c.spec.generates else rows for c in session.plan.evaluators}
+    return {
+        choice.spec.name: 0 if not choice.spec.examples else answered if choice.spec.generates else rows
+        for choice in session.plan.evaluators
+    }
 
 
 def _samples(outcome: Outcome) -> list[dict[str, str]]:

@@ -5,16 +5,16 @@ Nothing heavy is imported, nothing is read but what backends can tell about the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ftcore.config import SECTIONS, DataSettings, split_data_entry
-from ftcore.errors import PluginError, ResourceError, UsageError, closest, did_you_mean
+from ftcore.config import ENTRIES, SECTIONS, split_entry
+from ftcore.errors import ResourceError, UsageError, closest, did_you_mean
 from ftcore.manager import Offer, PluginManager
 from ftcore.run.choose import choose, choose_with_flags, merge
-from ftcore.run.folder import read_json
-from ftcore.run.plan import Choice, DataChoice, Plan
+from ftcore.run.plan import Choice, DataChoice, Plan, RewardChoice
+from ftcore.run.provenance import must_be_here
 from ftcore.run.runfile import RunFile, read_run_file
 from ftcore.settings import Settings, validate
 from ftcore.specs import KINDS
@@ -48,11 +48,12 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
             for index, (offer, settings) in enumerate(choose_with_flags(manager, merged, axis))
         )
 
+    def entries(axis: str) -> Iterator[tuple[Choice[Any], Any]]:
+        for index, (offer, settings) in enumerate(choose_with_flags(manager, merged, axis)):
+            yield _entry(manager, axis, index, offer, settings, where)
+
     model, method, strategy = one("model"), one("method"), one("strategy")
-    data = tuple(
-        _data_choice(manager, index, offer, settings, where)
-        for index, (offer, settings) in enumerate(choose_with_flags(manager, merged, "data"))
-    )
+    data = tuple(DataChoice(*entry) for entry in entries("data"))
     backend, hardware = _backend(manager, merged, where)
     sections = {name: _section(name, merged, where) for name in SECTIONS}
     suggestions: dict[str, Any] = {}
@@ -68,9 +69,11 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
         method=method,
         strategy=strategy,
         backend=backend,
+        rewards=tuple(RewardChoice(*entry) for entry in entries("rewards")),
         evaluators=several("evaluators"),
         exporter=one("exporter"),
         reporters=several("reporters"),
+        plugins=merged.get("plugins") or {},
         train=sections["train"],
         evaluate=sections["evaluate"],
         checkpoints=sections["checkpoints"],
@@ -82,20 +85,7 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
 
 def resolve_run(manager: PluginManager, folder: Path) -> Plan:
     """The plan of an earlier run. Raises PluginError naming a plugin that it used and that is not here any more."""
-    lock = folder / "lock.json"
-    used = read_json(lock)["plugins"] if lock.is_file() else []
-    active = {plugin.key for plugin in manager.plugins if plugin.state == "active"}
-    for plugin in used:
-        if plugin["key"] not in active:
-            is_file = plugin["distribution"] == "file"
-            raise PluginError(
-                f"the run used the plugin {plugin['key']}, which is not loaded here",
-                where=str(folder),
-                value=f"version {plugin['version']}",
-                fix=f"the same line with --plugin PATH/TO/{plugin['key'].partition(':')[2]}.py"
-                if is_file
-                else f"pip install {plugin['distribution']}=={plugin['version']}",
-            )
+    must_be_here(folder, manager)
     return resolve(manager, read_run_file(folder / "run.yaml"), {})
 
 
@@ -124,26 +114,28 @@ def _checked(model: type[Settings], values: dict[str, Any], prefix: str, where: 
         raise
 
 
-def _data_choice(manager: PluginManager, index: int, offer: Offer, settings: dict[str, Any], where: Any) -> DataChoice:
-    ours, theirs = split_data_entry(settings)
-    prefix = f"data.{index}" if index else "data"
+def _entry(
+    manager: PluginManager, axis: str, index: int, offer: Offer, settings: dict[str, Any], where: Any
+) -> tuple[Choice[Any], Settings]:
+    """A component with its settings, and those that the core itself reads of its entry."""
+    ours, theirs = split_entry(axis, settings)
+    prefix = f"{axis}.{index}" if index else axis
     config = offer.spec.config.load().model_fields if offer.spec.config else ()
-    known = [*config, *DataSettings.model_fields]
+    known = [*config, *ENTRIES[axis].model_fields]
     for key in theirs.keys() - {*config}:
         near = closest(key, known)
-        owner = next(iter(_with_setting(manager, "data", key)), None)
+        owner = next(iter(_with_setting(manager, axis, key)), None)
         elsewhere = f"name: {owner}" if owner else f"ftcore explain {offer.spec.name}"
+        what = f"the {KINDS[axis].title.split()[-1]} {offer.spec.name!r} has no setting"
         raise UsageError(
-            f"the source {offer.spec.name!r} has no setting {f'{prefix}.{key}'!r}{did_you_mean(key, known)}",
+            f"{what} {f'{prefix}.{key}'!r}{did_you_mean(key, known)}",
             where=where(f"{prefix}.{key}"),
             value=theirs[key],
             fix=f"{near}: {theirs[key]}" if near else elsewhere,
             more=[] if near else [f"settings here: {', '.join(known)}"],
         )
-    source = _validated("data", offer, theirs, where, prefix)
-    checked = _checked(DataSettings, ours, prefix, where, "ftcore run --help")
-    assert isinstance(checked, DataSettings)
-    return DataChoice(source, checked)
+    component = _validated(axis, offer, theirs, where, prefix)
+    return component, _checked(ENTRIES[axis], ours, prefix, where, "ftcore run --help")
 
 
 def _with_setting(manager: PluginManager, axis: str, key: str) -> list[str]:
@@ -178,13 +170,13 @@ def _backend(manager: PluginManager, merged: Mapping[str, Any], where: Any) -> t
         if not hardware.available:
             raise ResourceError(f"the backend {name!r} is not usable here: {hardware.reason}", fix="--backend auto")
         return choice, hardware
-    probed = {}
-    for offers in manager.catalogue("backend").values():
-        offer = offers[0]
-        config = offer.spec.config.load()() if offer.spec.config else None
-        hardware = Choice("backend", offer.spec, config, offer.plugin).build().probe()
-        if hardware.available:
-            probed[offer.spec.name] = (offer, hardware)
+    probed: dict[str, tuple[Offer, Hardware]] = {}
+    for offer in manager.usable("backend"):
+        with manager.sparing(offer.plugin):
+            config = offer.spec.config.load()() if offer.spec.config else None
+            hardware = Choice("backend", offer.spec, config, offer.plugin).build().probe()
+            if hardware.available:
+                probed.setdefault(offer.spec.name, (offer, hardware))
     if not probed:
         raise ResourceError("no hardware backend is usable here", fix="ftcore doctor")
     decided = manager.first("ftcore_select_backend", available={name: found for name, (_, found) in probed.items()})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,8 +79,11 @@ def label(entry: DataChoice) -> str:
     return f"{entry.source.spec.name}:{text}" if text else entry.source.spec.name
 
 
-def recognise(manager: PluginManager, entry: DataChoice) -> Recognised:
+def recognise(manager: PluginManager, entry: DataChoice, kinds: Sequence[str]) -> Recognised:
     """The format that the user named, or the first that knows the columns of the first readable rows.
+
+    Formats of the `kinds` of example that the strategy learns from are asked first: a question with its answer is a
+    conversation to imitate for one, and a prompt with a reference for another.
 
     Raises DataError with a column mapping that would work.
     """
@@ -94,13 +97,17 @@ def recognise(manager: PluginManager, entry: DataChoice) -> Recognised:
         raise DataError(
             str(mapped[0]), where=first[0].where, fix=_corrected(entry.settings.columns, first[0]) or _fix(first)
         )
-    offers = [offer for offers in manager.catalogue("format").values() for offer in offers]
-    offers.sort(key=lambda offer: -getattr(offer.spec, "priority", 0))
+
+    def order(offer: Offer) -> tuple[bool, int]:
+        spec: Any = offer.spec
+        return (spec.example not in kinds, -spec.priority)
+
     for row in usable:  # the first row may be an odd one, with a null where others have text
-        for offer in offers:
-            reason = offer.spec.factory.load()().recognises(row)
-            if reason:
-                return _recognised(offer, reason)
+        for offer in sorted(manager.usable("format"), key=order):
+            with manager.sparing(offer.plugin):
+                reason = offer.spec.factory.load()().recognises(row)
+                if reason:
+                    return _recognised(offer, reason)
     if not first:
         raise DataError(
             "no row could be read", where=label(entry), more=_reasons(entry), fix="mend the rows, or --data ANOTHER"

@@ -1,4 +1,7 @@
-"""Signals: while a run loads or writes they end it at once; while it trains, after the step that is under way."""
+"""Signals: while a run loads or writes they end it at once; while it trains, after the step that is under way.
+
+Where workers carry the run out, the process that the user started asks them by a file.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ftcore.errors import Interrupted
+from ftcore.run.folder import write_text
 from ftcore.run.session import Session
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+WORKERS = ".workers"
+"""In the folder of a run that workers carry out: what they and the process that follows them tell each other."""
+STOP = f"{WORKERS}/stop"
 
 
 class _Signal(BaseException):
@@ -40,6 +47,27 @@ def after_the_step(session: Session) -> Iterator[None]:
         if session.stop_signal is not None:
             raise _Signal(number)
         session.stop_signal = number
+
+    def look(_: object) -> None:
+        if session.stop_signal is None and stop.is_file():
+            session.stop_signal = int(stop.read_text())
+
+    stop = session.folder / STOP
+    if stop.parent.is_dir():
+        session.announcer.listen(look)
+    with _handled_by(ask):
+        yield
+
+
+@contextmanager
+def by_asking(folder: Path) -> Iterator[None]:
+    """The same for the process that only follows, once there is something to resume."""
+    stop = folder / STOP
+
+    def ask(number: int, _: object) -> None:
+        if stop.exists() or not (folder / "lock.json").is_file():
+            raise _Signal(number)
+        write_text(stop, str(number))
 
     with _handled_by(ask):
         yield

@@ -20,16 +20,6 @@ def count(account: Account, encoded: Encoded) -> None:
     account.longest = max(account.longest, encoded.length)
 
 
-def why_nothing(encoded: Encoded, limit: int) -> str:
-    if encoded.is_cut:
-        return (
-            f"nothing to learn: the prompt alone fills train.max_length {limit} (the row has {encoded.length} tokens)"
-        )
-    if encoded.unlearned_turns:
-        return "nothing to learn: the model's chat template renders the answer differently inside the conversation"
-    return "nothing to learn: no turn of the row is an answer"
-
-
 def gate(plan: Plan, account: Account, bad: list[BadRow], findings: list[Finding]) -> None:
     """Refuse a source that teaches nothing; say what is cut, doubled or odd about the rest."""
     kept = account.read - sum(account.dropped.values())

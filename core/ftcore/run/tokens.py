@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ftcore.types import ChatExample, Example, TextExample, Turn
+from ftcore.types import ChatExample, TextExample, Turn
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -30,35 +30,42 @@ PLAIN_TEMPLATE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
     """One row as the model will see it.
 
-    `input_ids` and `labels` have the same length, at most the limit; a label is the token itself or `IGNORED`.
-    `length` is the row's length before it was cut; `unlearned_turns` counts turns that were to be learned but that the
-    template renders differently inside a longer conversation.
+    `columns` is what goes to disk: for what is learned as it stands, `input_ids` and `labels` of the same length, at
+    most the limit, where a label is the token itself or `IGNORED`. `length` is the row's length before it was cut;
+    `num_trained` counts tokens in the loss; `unlearned_turns` counts turns that were to be learned but that the
+    template renders differently inside a longer conversation. `fault` says why the row teaches nothing: a few words to
+    count by, and a sentence.
     """
 
-    input_ids: list[int]
-    labels: list[int]
+    columns: Mapping[str, Any]
+    num_tokens: int
+    num_trained: int
     length: int
-    doubled_bos: bool
-    special_in_text: bool
+    is_cut: bool
+    doubled_bos: bool = False
+    special_in_text: bool = False
     unlearned_turns: int = 0
+    fault: tuple[str, str] | None = None
 
     @property
-    def num_trained(self) -> int:
-        """Tokens that count in the loss. The first token of a row is never predicted."""
-        return sum(label != IGNORED for label in self.labels[1:])
+    def input_ids(self) -> list[int]:
+        ids: list[int] = self.columns["input_ids"]
+        return ids
 
     @property
-    def is_cut(self) -> bool:
-        """The row's end, and with it the end-of-turn token, lies beyond the limit."""
-        return self.length > len(self.input_ids)
+    def labels(self) -> list[int]:
+        labels: list[int] = self.columns["labels"]
+        return labels
 
 
-def encode(example: Example, tokenizer: PreTrainedTokenizerBase, max_length: int, template: str = "chat") -> Encoded:
-    """Render, tokenise, label and cut one example.
+def encode(
+    example: ChatExample | TextExample, tokenizer: PreTrainedTokenizerBase, max_length: int, template: str = "chat"
+) -> Encoded:
+    """Render, tokenise, label and cut an example that is learned as it stands.
 
     Labels follow the text: a token is learned when it begins inside a learned turn, which runs from the end of the
     generation prompt to the end of the turn as rendered, the end-of-turn token included.
@@ -78,15 +85,39 @@ def encode(example: Example, tokenizer: PreTrainedTokenizerBase, max_length: int
         token if any(start <= begin < end for start, end in spans) else IGNORED
         for token, (begin, _) in zip(ids, encoding["offset_mapping"], strict=True)
     ]
-    bos = tokenizer.bos_token_id
+    kept = labels[:max_length]
+    trained = sum(label != IGNORED for label in kept[1:])  # the first token of a row is never predicted
+    is_cut = len(ids) > max_length
     return Encoded(
-        input_ids=ids[:max_length],
-        labels=labels[:max_length],
+        columns={"input_ids": ids[:max_length], "labels": kept},
+        num_tokens=len(kept),
+        num_trained=trained,
         length=len(ids),
-        doubled_bos=bos is not None and ids[:2] == [bos, bos],
-        special_in_text=any(token in part for part in _texts(example) for token in tokenizer.all_special_tokens),
+        is_cut=is_cut,
+        doubled_bos=begins_twice(ids, tokenizer),
+        special_in_text=spells_special(_texts(example), tokenizer),
         unlearned_turns=unlearned,
+        fault=None if trained else ("nothing to learn", _why_nothing(len(ids), max_length, unlearned)),
     )
+
+
+def _why_nothing(length: int, limit: int, unlearned: int) -> str:
+    if length > limit:
+        return f"nothing to learn: the prompt alone fills train.max_length {limit} (the row has {length} tokens)"
+    if unlearned:
+        return "nothing to learn: the model's chat template renders the answer differently inside the conversation"
+    return "nothing to learn: no turn of the row is an answer"
+
+
+def begins_twice(ids: Sequence[int], tokenizer: Any) -> bool:
+    """Whether the start token stands there twice, once from the text and once from the tokenizer."""
+    bos = tokenizer.bos_token_id
+    return bos is not None and list(ids[:2]) == [bos, bos]
+
+
+def spells_special(texts: Sequence[str], tokenizer: Any) -> bool:
+    """Whether a text spells a special token, which the model would read as the real one."""
+    return any(token in text for text in texts for token in tokenizer.all_special_tokens)
 
 
 def render_prompt(
@@ -98,7 +129,7 @@ def render_prompt(
     """The text after which the model is to write: the same as in training, up to the answer."""
     if template == "none":
         return "\n".join(turn.content for turn in turns)
-    return _apply(tokenizer, turns, tools, add_generation_prompt=True)
+    return apply_template(tokenizer, turns, tools, add_generation_prompt=True)
 
 
 def ensure_template(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -115,16 +146,15 @@ def _rendered(example: ChatExample, tokenizer: Any) -> tuple[str, list[tuple[int
     A template may treat a turn differently once others follow (dropping earlier thinking, say). Such a turn has no span
     of its own in the text, so it is not learned, and counted.
     """
-    text = _apply(tokenizer, example.turns, example.tools)
+    text = apply_template(tokenizer, example.turns, example.tools)
     spans: list[tuple[int, int]] = []
     unlearned = 0
     for index, turn in enumerate(example.turns):
         if not turn.is_trained:
             continue
-        before = _apply(tokenizer, example.turns[:index], example.tools, add_generation_prompt=True) if index else ""
-        through = (
-            text if index + 1 == len(example.turns) else _apply(tokenizer, example.turns[: index + 1], example.tools)
-        )
+        earlier, until = example.turns[:index], example.turns[: index + 1]
+        before = apply_template(tokenizer, earlier, example.tools, add_generation_prompt=True) if index else ""
+        through = text if until == example.turns else apply_template(tokenizer, until, example.tools)
         if text.startswith(before) and text.startswith(through) and len(through) > len(before):
             spans.append((len(before), len(through)))
         else:
@@ -132,7 +162,7 @@ def _rendered(example: ChatExample, tokenizer: Any) -> tuple[str, list[tuple[int
     return text, spans, unlearned
 
 
-def _apply(tokenizer: Any, turns: Sequence[Turn], tools: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:
+def apply_template(tokenizer: Any, turns: Sequence[Turn], tools: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:
     messages = [{"role": turn.role, "content": turn.content} for turn in turns]
     text: str = tokenizer.apply_chat_template(messages, tools=list(tools) or None, tokenize=False, **kwargs)
     return text
@@ -152,5 +182,5 @@ def _end(text: str, tokenizer: Any) -> str:
     return text if text.endswith(eos) else text + eos
 
 
-def _texts(example: Example) -> list[str]:
+def _texts(example: ChatExample | TextExample) -> list[str]:
     return [example.text] if isinstance(example, TextExample) else [turn.content for turn in example.turns]

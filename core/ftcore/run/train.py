@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ftcore.errors import Interrupted, ModelError, ResourceError
 from ftcore.events import Evaluated, PhaseStarted, RunStarted
+from ftcore.protocols import SwitchableMethod
+from ftcore.run import team
 from ftcore.run.checkpoint import TRAINER_STATE
 from ftcore.run.folder import manifest, read_json, verify, write_json
 from ftcore.run.session import Session
@@ -42,16 +44,30 @@ def train(session: Session, checkpoint: Path | None = None, before: Results | No
     session.emit(RunStarted(session.plan, session.folder, facts))
     with after_the_step(session), _memory(session):
         if before is None:
-            before = _judge(session, "before") if session.plan.evaluate.before else {}
-            write_json(session.folder / "before.json", dump_results(before))
+            before = team.by_first(lambda: _judge_before(session))
         training = _train(session, checkpoint)
-        _stop_if_asked(session)
-        after = _judge(session, "after")
-        _stop_if_asked(session)
+        team.by_first(lambda: _stop_if_asked(session))
+        after = team.by_first(lambda: _judge(session, "after"))
+        team.by_first(lambda: _stop_if_asked(session))
     session.results = {"before": before, "after": after}
     outcome = Outcome(session, before, after, training, facts)
-    outcome.files = _export(session)
+    outcome.files = team.by_first(lambda: _export(session))
     return outcome
+
+
+def _judge_before(session: Session) -> Results:
+    """How the base model does. A method may begin otherwise, such as with words before every text."""
+    with _switched_off(session):
+        before = _judge(session, "before") if session.plan.evaluate.before else {}
+    write_json(session.folder / "before.json", dump_results(before))
+    return before
+
+
+def _switched_off(session: Session) -> AbstractContextManager[Any]:
+    if not session.plan.method.spec.switchable:
+        return nullcontext()
+    assert isinstance(session.method, SwitchableMethod)
+    return session.method.disabled(session.model)
 
 
 def _train(session: Session, checkpoint: Path | None) -> dict[str, Any]:
@@ -89,16 +105,21 @@ def _is_done(checkpoint: Path) -> bool:
 
 def _judge(session: Session, when: Any) -> Results:
     """Ask every evaluator that can judge these rows. Training's random numbers are left as they were."""
-    if not session.data.heldout_examples:
-        return {}
     kinds = {example.kind for example in session.data.heldout_examples}
+    asked = [
+        choice
+        for choice in session.plan.evaluators
+        if (not choice.spec.examples or kinds & set(choice.spec.examples))
+        and (session.plan.rewards or not choice.spec.needs_rewards)
+    ]
+    if not (kinds or asked):
+        return {}
     results = {}
     with session.clock.phase(f"judging {when} training"), _same_randomness():
-        for choice in session.plan.evaluators:
+        for choice in asked:
             _stop_if_asked(session)
-            if kinds & set(choice.spec.examples):
-                session.emit(PhaseStarted(f"judging {when} training: {choice.spec.name}"))
-                results[choice.spec.name] = choice.build().evaluate(session)
+            session.emit(PhaseStarted(f"judging {when} training: {choice.spec.name}"))
+            results[choice.spec.name] = choice.build().evaluate(session)
     session.emit(Evaluated(when, session.step, results))
     return results
 
@@ -111,7 +132,7 @@ def _judge_every(session: Session, every: int) -> Any:
             if state.global_step % every == 0 and state.global_step < state.max_steps:
                 flags = dict(vars(control))
                 try:
-                    _judge(session, "during")
+                    team.by_first(lambda: _judge(session, "during"))
                 except Interrupted:  # the step before it is done, and must not be lost
                     flags |= {"should_save": True, "should_training_stop": True}
                 # Evaluating takes the wish to log away, and the step's loss would go into the next one's.
@@ -141,7 +162,7 @@ def _memory(session: Session) -> Iterator[None]:
         is_torchs = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text
         if not (is_torchs or isinstance(error, MemoryError)):
             raise
-        micro = max(1, (session.plan.train.micro_batch_size or session.plan.train.batch_size) // 2)
+        micro = max(1, session.plan.micro_batch // 2)
         raise ResourceError(
             f"memory ran out after step {session.step}: {text}",
             where=str(session.folder),
@@ -219,10 +240,10 @@ def _steps(session: Session) -> int:
     if session.plan.train.steps:
         return session.plan.train.steps
     trainer: Any = session.trainer
-    rows = len(trainer.train_dataset)
-    micro = session.plan.train.micro_batch_size or session.plan.train.batch_size
-    batches = math.ceil(rows / micro)
-    return math.ceil(session.plan.train.epochs * max(1, math.ceil(batches / (session.plan.train.batch_size // micro))))
+    plan = session.plan
+    batches = math.ceil(math.ceil(len(trainer.train_dataset) / plan.micro_batch) / plan.workers)
+    in_a_step = plan.train.batch_size // (plan.workers * plan.micro_batch)
+    return math.ceil(plan.train.epochs * max(1, math.ceil(batches / in_a_step)))
 
 
 def dump_results(results: Results) -> dict[str, Any]:

@@ -13,10 +13,7 @@ learns well. A method that its plugin does not install yet is found through `plu
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,19 +22,19 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from ftcore.manager import Offer, PluginManager
-from ftcore.protocols import MergeableMethod, SwitchableMethod, TuningMethod
-from ftcore.specs import MethodSpec
+from ftcore.errors import FtcoreError
+from ftcore.protocols import InitialisedMethod, MergeableMethod, SwitchableMethod, TuningMethod
+from ftcore.run.plan import Plan
+from ftcore.specs import MethodSpec, StrategySpec
 from ftcore.testing.probes import gradients, logits, plain_logits, snapshot, train
-from ftcore.testing.tiny import save_tiny
+from ftcore.testing.runs import RunContract, fresh, must_resume_exactly, session
+from ftcore.testing.tiny import save_tiny, tiny_tokenizer
 
 
-class MethodContract:
+class MethodContract(RunContract):
     """Inherit, give the method's `name` and its `settings` (without dropout), and let pytest collect the rest."""
 
-    name: ClassVar[str]
-    settings: ClassVar[Mapping[str, Any]] = {}
-    plugin_files: ClassVar[tuple[str, ...]] = ()
+    kind = "method"
     architecture: ClassVar[str] = "llama"
     tied: ClassVar[bool] = True
     """Whether the tiny model's head and embedding are one matrix."""
@@ -47,28 +44,20 @@ class MethodContract:
     # What the tests stand on ------------------------------------------------------------------------------------------
 
     @classmethod
-    def offer(cls) -> Offer:
-        return _manager(cls.plugin_files).find("method", cls.name)
-
-    @classmethod
     def spec(cls) -> MethodSpec:
-        spec = cls.offer().spec
+        spec = super().spec()
         assert isinstance(spec, MethodSpec)
         return spec
 
     @classmethod
     def build(cls) -> TuningMethod:
-        spec = cls.spec()
-        factory: Callable[..., TuningMethod] = spec.factory.load()
-        return factory(spec.config.load()(**cls.settings)) if spec.config else factory()
+        method = super().build()
+        assert isinstance(method, TuningMethod)
+        return method
 
-    @pytest.fixture(autouse=True, scope="class")
-    def _one_thread(self) -> Iterator[None]:
-        """Models this small are slower on several threads, and much slower when others want the cores too."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        yield
-        torch.set_num_threads(threads)
+    @classmethod
+    def plan(cls, model: Path, folder: Path, example: str = "chat", **more: Any) -> Plan:
+        return super().plan(model, folder, example, method=cls.itself(), **more)
 
     @pytest.fixture(scope="class")
     def base_folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -81,7 +70,11 @@ class MethodContract:
 
     def attached(self, base_folder: Path) -> Any:
         torch.manual_seed(0)
-        return self.build().attach(self.load_base(base_folder))
+        method = self.build()
+        model = method.attach(self.load_base(base_folder))
+        if isinstance(method, InitialisedMethod):
+            method.initialise(model, tiny_tokenizer())
+        return model
 
     def trained(self, base_folder: Path) -> Any:
         model = self.attached(base_folder)
@@ -96,43 +89,14 @@ class MethodContract:
 
         return PeftModel.from_pretrained(self.load_base(base_folder), artifact_folder)
 
-    # The front and the settings ---------------------------------------------------------------------------------------
-
-    def test_the_front_imports_nothing_heavy(self) -> None:
-        """Listing plugins costs milliseconds, so a front may not pull torch or pydantic in."""
-        if self.plugin_files:
-            load = f"runpy.run_path({self.plugin_files[0]!r})"
-        else:
-            load = f"importlib.import_module({self.offer().plugin.module.partition(':')[0]!r})"
-        heavy = "{'torch', 'pydantic', 'transformers', 'peft', 'pyarrow'} & set(sys.modules)"
-        code = f"import importlib, runpy, sys; {load}; sys.exit(', '.join(sorted({heavy})) or 0)"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"the front of {self.name} imports {done.stderr.strip()}"
-
-    def test_settings_survive_json_and_refuse_what_they_do_not_know(self) -> None:
-        if not (ref := self.spec().config):
-            assert not self.settings, f"{self.name} has no settings"
-            return
-        model = ref.load()
-        settings = model(**self.settings)
-        assert model.model_validate_json(settings.model_dump_json()) == settings
-        with pytest.raises(ValueError, match="no_such_setting"):
-            model(**self.settings, no_such_setting=1)
-        undocumented = [name for name, field in model.model_fields.items() if not field.description]
-        assert not undocumented, f"these settings have no help text: {undocumented}"
+    # The record -------------------------------------------------------------------------------------------------------
 
     def test_the_declared_facts_are_consistent(self) -> None:
-        from ftcore.config import TrainSettings
-
         spec, method = self.spec(), self.build()
-        assert isinstance(method, TuningMethod)
-        assert isinstance(method, SwitchableMethod) or not spec.switchable
-        assert isinstance(method, MergeableMethod) or not spec.mergeable
-        assert spec.summary
-        assert "\n" not in spec.summary
-        assert spec.artifact in {"adapter", "model"}
+        assert isinstance(method, SwitchableMethod) or not spec.switchable, "declared as switchable, it lacks disabled"
+        assert isinstance(method, MergeableMethod) or not spec.mergeable, "declared as mergeable, it lacks merge"
+        assert spec.artifact in {"adapter", "model"}, f"an artifact is an adapter or a model, not a {spec.artifact}"
         assert not (spec.trains_base and spec.artifact == "adapter"), "an adapter leaves the base weights alone"
-        TrainSettings(**spec.defaults)
 
     # What trains ------------------------------------------------------------------------------------------------------
 
@@ -141,10 +105,11 @@ class MethodContract:
         own = {id(parameter) for parameter in base.parameters()}
         model = self.build().attach(base)
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        assert trainable
+        assert trainable, "no parameter trains"
         assert all(parameter.dtype == torch.float32 for parameter in trainable), "what trains is held in float32"
         if not self.spec().trains_base:
-            assert not any(id(parameter) in own for parameter in trainable)
+            own_trains = any(id(parameter) in own for parameter in trainable)
+            assert not own_trains, "a weight of the base model trains, and the record does not say trains_base"
 
     def test_steps_change_everything_that_trains_and_nothing_else(self, base_folder: Path) -> None:
         model = self.attached(base_folder)
@@ -152,8 +117,9 @@ class MethodContract:
         trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
         train(model, steps=3)  # three, because a matrix whose partner starts at zero gets no gradient in the first
         after = snapshot(model)
-        assert after.keys() == before.keys()
-        assert {name for name in after if not torch.equal(before[name], after[name])} == trainable
+        assert after.keys() == before.keys(), "steps add or take parameters"
+        changed = {name for name in after if not torch.equal(before[name], after[name])}
+        assert changed == trainable, f"should change and do not, or the reverse: {sorted(changed ^ trainable)[:3]}"
 
     def test_parameter_groups_hold_each_trainable_parameter_once(self, base_folder: Path) -> None:
         method = self.build()
@@ -195,7 +161,7 @@ class MethodContract:
         method, model = self.build(), self.trained(base_folder)
         expected = plain_logits(self.load_base(base_folder))
         tuned, trainable = logits(model), _trainable_names(model)
-        assert isinstance(method, SwitchableMethod)
+        assert isinstance(method, SwitchableMethod), "declared as switchable, it lacks disabled"
         with method.disabled(model):
             torch.testing.assert_close(logits(model), expected, rtol=0, atol=1e-6)
         assert not torch.allclose(tuned, expected, atol=1e-3), "training changed nothing, so this shows nothing"
@@ -209,10 +175,10 @@ class MethodContract:
         state = {name: tensor.clone() for name, tensor in method.state(model).items()}
         torch.manual_seed(1)  # a method that draws its start at random must not need the same draw again
         fresh = method.attach(self.load_base(base_folder))
-        assert not torch.equal(logits(fresh), logits(model))
+        assert not torch.equal(logits(fresh), logits(model)), "training changed nothing, so this shows nothing"
         method.load_state(fresh, state)
-        assert torch.equal(logits(fresh), logits(model))
-        assert _trainable_names(fresh) == _trainable_names(model)
+        assert torch.equal(logits(fresh), logits(model)), "with the state of another, a model answers otherwise"
+        assert _trainable_names(fresh) == _trainable_names(model), "with the state of another, something else trains"
 
     def test_a_state_that_does_not_fit_is_refused(self, base_folder: Path) -> None:
         method, model = self.build(), self.attached(base_folder)
@@ -256,7 +222,7 @@ class MethodContract:
             return
         method, model = self.build(), self.trained(base_folder)
         expected = logits(model)
-        assert isinstance(method, MergeableMethod)
+        assert isinstance(method, MergeableMethod), "declared as mergeable, it lacks merge"
         merged = method.merge(model)
         plain = AutoModelForCausalLM.from_pretrained(base_folder, dtype=torch.float32)
         assert type(merged) is type(plain)
@@ -266,6 +232,48 @@ class MethodContract:
         assert "quantization_config" not in json.loads((tmp_path / "config.json").read_text())
         again = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
         torch.testing.assert_close(logits(again), logits(merged), rtol=0, atol=1e-6)
+
+    # Whole runs -------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def tries_whole_runs(cls) -> bool:
+        """Once a method is enough: settings change what trains, not how a run goes. Override it to say otherwise."""
+        return _FIRST.setdefault((cls.name, cls.plugin_files), cls) is cls
+
+    def test_it_works_with_every_strategy_that_its_facts_allow(self, base_folder: Path, tmp_path: Path) -> None:
+        if not self.tries_whole_runs():
+            return
+        allowed = [offer.spec for offers in self.manager().catalogue("strategy").values() for offer in offers]
+        worked = [spec.name for spec in allowed if self._works_with(spec, base_folder, fresh(tmp_path))]
+        assert worked, f"no installed strategy accepts it; ftcore plan --method {self.name} says why"
+
+    def _works_with(self, strategy: Any, base_folder: Path, folder: Path) -> bool:
+        """Two steps toward a strategy's objective; False when the plan refuses the two together."""
+        assert isinstance(strategy, StrategySpec)
+        more: dict[str, Any] = {"strategy": {"name": strategy.name}, "train": {"steps": 2}}
+        try:
+            plan = self.plan(base_folder, folder, strategy.examples[0], **more)
+        except FtcoreError:
+            return False
+        ready = session(plan, self.manager())
+        before = {name: tensor.clone() for name, tensor in ready.method.state(ready.model).items()}
+        assert ready.trainer is not None
+        try:
+            ready.trainer.train()
+        except Exception as error:
+            raise AssertionError(f"toward {strategy.name} it does not train: {error}") from error
+        after = ready.method.state(ready.model)
+        assert any(not torch.equal(before[name], after[name]) for name in before), f"{strategy.name} changed nothing"
+        assert all(torch.isfinite(tensor).all() for tensor in after.values()), f"{strategy.name} made it not a number"
+        return True
+
+    def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(self, base_folder: Path, tmp_path: Path) -> None:
+        if self.tries_whole_runs():
+            must_resume_exactly(self.plan(base_folder, tmp_path), self.manager())
+
+
+_FIRST: dict[tuple[str, tuple[str, ...]], type[MethodContract]] = {}
+"""The class that tries whole runs, for each method."""
 
 
 def _trainable_names(model: Any) -> set[str]:
@@ -278,8 +286,3 @@ def _is_saved_state(file: Path, state: Mapping[str, Tensor]) -> None:
     saved = load_file(file)
     assert saved.keys() == state.keys()
     assert all(torch.equal(saved[name], tensor) for name, tensor in state.items())
-
-
-@cache
-def _manager(files: tuple[str, ...]) -> PluginManager:
-    return PluginManager.discover(files=files)

@@ -36,7 +36,9 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "qwen2": _DECODER,
     "qwen3": _DECODER,
     "gemma2": {**_DECODER, "sliding_window": 128},
+    "phi": {**_DECODER, "num_key_value_heads": 4},
     "phi3": {**_DECODER, "original_max_position_embeddings": 512},
+    "gpt_neox": {**_DECODER, "num_key_value_heads": 4},
     "gpt2": {
         "n_embd": 64,
         "n_layer": 2,

@@ -43,7 +43,8 @@ def evaluation_line(event: Evaluated, plan: Plan) -> str:
     parts = []
     for evaluator, result in event.results.items():
         for metric, value in result.metrics.items():
-            text = share(value) if metric in percents.get(evaluator, ()) else number(value)
+            is_share = metric in percents.get(evaluator, ()) or metric in result.percent
+            text = share(value) if is_share else number(value)
             parts.append(f"{label(evaluator, metric, alone=metrics.count(metric) == 1)} {text}")
     when = f"at step {event.step}" if event.when == "during" else f"{event.when} training"
     return f"{when}: {', '.join(parts) or 'nothing was measured'}"
@@ -57,7 +58,7 @@ def next_pairs(report: Mapping[str, Any], folder: Path, reporters: Sequence[str]
     if "html" in reporters:
         pairs.append(("report", path_text(folder / "report.html")))
     pairs.append(("talk to it", f"ftcore chat {run}"))
-    if artifact.get("kind") == "adapter":
+    if artifact.get("kind") == "adapter" and artifact.get("mergeable", True):
         pairs.append(("merge it", f"ftcore merge {run}"))
     return pairs
 

@@ -39,7 +39,7 @@ class Log:
             title, total = self._phase
             self.line(f"{title}: {done} of {total}" if total else f"{title}: {done}")
 
-    def end_phase(self) -> None:
+    def end_phase(self, failed: bool = False) -> None:  # noqa: ARG002  whoever failed says so in a line
         if self._phase:
             self._phase = self._last = None
 

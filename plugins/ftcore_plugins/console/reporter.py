@@ -35,10 +35,7 @@ class ConsoleReporter:
     """
 
     def __init__(self, settings: ConsoleConfig | None = None, file: TextIO | None = None) -> None:
-        settings = settings or ConsoleConfig()
-        file = file or sys.stderr
-        is_plain = settings.plain if settings.plain is not None else not _is_terminal(file)
-        self._display = Log(file, settings.every) if is_plain else _terminal(file, settings)
+        self._display = display(file or sys.stderr, settings or ConsoleConfig())
         self._pace = Pace()
         self._plan: Plan | None = None
 
@@ -67,6 +64,12 @@ class ConsoleReporter:
                 self._display.result(event.report, changes(event.report), following)
             case RunFailed():
                 self._display.close()
+
+
+def display(file: TextIO, settings: ConsoleConfig) -> Log | Terminal:
+    """What suits the file: a terminal's display, or a log's."""
+    is_plain = settings.plain if settings.plain is not None else not _is_terminal(file)
+    return Log(file, settings.every) if is_plain else _terminal(file, settings)
 
 
 def _is_terminal(file: TextIO) -> bool:

@@ -68,14 +68,15 @@ class Terminal:
             total = self._task(self._phase).total
             self._bars.update(self._phase, completed=done, count=f"{done}/{int(total)}" if total else f"{done}")
 
-    def end_phase(self) -> None:
+    def end_phase(self, failed: bool = False) -> None:
         """Take the phase's bar away; before training a line of it stays."""
         if self._phase is None:
             return
         task = self._remove(self._phase)
         self._phase = None
         if self._training is None:
-            self._print(Text.assemble(("✓ ", "green"), task.description, (f"  {duration(task.elapsed)}", "dim")))
+            mark = ("✗ ", "red") if failed else ("✓ ", "green")
+            self._print(Text.assemble(mark, task.description, (f"  {duration(task.elapsed)}", "dim")))
 
     def plan(self, pairs: Pairs, findings: Sequence[Finding]) -> None:
         self._print(tables.plan(pairs), *(tables.finding(finding) for finding in findings))

@@ -1,4 +1,4 @@
-"""The evaluators that come with ftcore: held-out loss, exact match, and samples to read."""
+"""The evaluators that come with ftcore: held-out loss, exact match, preference, samples to read, the run's rewards."""
 
 from ftcore import EvaluatorSpec, Ref, hookimpl
 
@@ -19,8 +19,17 @@ def ftcore_evaluators():
         name="loss",
         summary="the strategy's own loss on held-out rows, and the perplexity where the loss has one",
         metrics={"loss": "down", "perplexity": "down"},
-        examples=("chat", "text"),
+        examples=("chat", "text", "preference", "feedback"),
         factory=Ref("ftcore_plugins.evaluation.evaluators:Loss"),
+        default=True,
+    )
+    yield EvaluatorSpec(
+        name="preference",
+        summary="share of held-out pairs whose chosen answer the model gives more, and by how much",
+        metrics={"accuracy": "up", "margin": "up"},
+        percent=("accuracy",),
+        examples=("preference",),
+        factory=Ref("ftcore_plugins.evaluation.preference:Preference"),
         default=True,
     )
     yield EvaluatorSpec(
@@ -28,8 +37,18 @@ def ftcore_evaluators():
         summary="what the model writes for the first held-out prompts, to be read by people",
         metrics={},
         generates=True,
-        examples=("chat",),
+        examples=("chat", "preference", "feedback", "prompt"),
         config=Ref("ftcore_plugins.evaluation.config:SamplesConfig"),
         factory=Ref("ftcore_plugins.evaluation.evaluators:Samples"),
+        default=True,
+    )
+    yield EvaluatorSpec(
+        name="rewards",
+        summary="mean reward of held-out answers, by the functions that --rewards names",
+        metrics={"reward": "up"},
+        generates=True,
+        needs_rewards=True,
+        examples=("chat",),
+        factory=Ref("ftcore_plugins.evaluation.evaluators:Rewards"),
         default=True,
     )

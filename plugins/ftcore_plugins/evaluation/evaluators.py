@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from statistics import fmean
 from typing import TYPE_CHECKING
 
+from ftcore.run.rewards import RewardFunctions
 from ftcore.types import Evaluation
 from ftcore_plugins.evaluation.config import SamplesConfig
 
@@ -52,3 +54,25 @@ class Samples:
 
     def evaluate(self, session: Session) -> Evaluation:
         return Evaluation({}, tuple(session.samples()[: self.count]))
+
+
+class Rewards:
+    """`reward` is the mean over held-out answers of Σ weight · score, over the run's reward functions.
+
+    Each function's own mean stands beside it, unweighted and named after it, where that says something else.
+    """
+
+    def evaluate(self, session: Session) -> Evaluation:
+        samples, functions = session.samples(), RewardFunctions(session.plan.rewards)
+        if not samples or not functions.weights:
+            return Evaluation({})
+        scores = functions.scores(samples)
+        metrics = {"reward": fmean(functions.totals(scores))}
+        if set(functions.weights.values()) != {1.0} or len(functions.weights) > 1:
+            given = {label: [score for score in column if score is not None] for label, column in scores.items()}
+            metrics |= {_metric(label): fmean(column) for label, column in given.items() if column}
+        return Evaluation(metrics, better=dict.fromkeys(metrics, "up"))
+
+
+def _metric(label: str) -> str:
+    return f"{label.replace('-', '_')}_reward"

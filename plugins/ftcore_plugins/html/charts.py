@@ -1,36 +1,24 @@
-"""The curves of a run as SVG that stands inside the page, drawn by matplotlib where it is installed.
-
-Colours are the page's own CSS variables, so that the curves follow its light and dark dress; text stays text.
-"""
+"""The curves of a run as SVG that stands inside the page, drawn by matplotlib where it is installed."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from ftcore_plugins.html.svg import ACCENT, FAINT, INK, MARK, drawn, dress, for_page, has_matplotlib
 from ftcore_plugins.metrics.words import counted, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Points = Sequence[tuple[int, float]]
 Curves = Mapping[str, Points]
 
-# matplotlib draws in these colours, and each is replaced by what stands beside it.
-INK, LINE, FAINT, ACCENT, MARK = "#101010", "#202020", "#303030", "#404040", "#505050"
-COLOURS = {
-    INK: "currentColor",
-    LINE: "var(--line)",
-    FAINT: "var(--curve-faint)",
-    ACCENT: "var(--accent)",
-    MARK: "var(--mark)",
-}
 HELDOUT_LOSS = "loss.loss"
 
 # A page of more points is larger and looks the same: a curve is at most some 600 pixels wide.
@@ -49,9 +37,7 @@ class Chart:
 
 def charts(curves: Curves) -> list[Chart] | None:
     """Loss, learning rate and gradient norm, as far as there are numbers. None when matplotlib is not installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
+    if not has_matplotlib():
         return None
     found = []
     if curves.get("loss"):
@@ -107,47 +93,18 @@ def thinned(points: Points, most: int = MAX_POINTS) -> Points:
     return [(stretch[len(stretch) // 2][0], sum(value for _, value in stretch) / len(stretch)) for stretch in stretches]
 
 
-def _svg(name: str, inches: tuple[float, float], draw: Any) -> Markup:
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
+def _svg(name: str, inches: tuple[float, float], draw: Callable[[Axes], None]) -> Markup:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    # The salt keeps ids apart from those of the page's other drawings, and the same from run to run.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 9}):
-        figure = Figure(figsize=inches, layout="constrained")
-        canvas = FigureCanvasSVG(figure)
+    def draw_alone(figure: Figure) -> None:
         axes = figure.add_subplot()
         draw(axes)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(round(value, 12))))
-        axes.tick_params(length=0, labelcolor=INK)
-        axes.grid(axis="y", color=LINE, linewidth=0.8)
-        axes.set_axisbelow(True)
-        for side, spine in axes.spines.items():
-            spine.set_visible(side == "bottom")
-            spine.set_color(LINE)
-        written = io.StringIO()
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        canvas.print_svg(written, metadata=nothing)
-    return Markup(_for_the_page(written.getvalue()))  # noqa: S704  matplotlib's drawing of our numbers; no text of the data
+        dress(axes)
 
-
-def _for_the_page(svg: str) -> str:
-    """matplotlib's file as an element of the page: no prologue, no addresses, the page's colours, font and width."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style\b.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
-    svg = re.sub(r'<svg\b[^>]*?(viewBox="[^"]*")[^>]*>', r'<svg \1 aria-hidden="true" focusable="false">', svg, count=1)
-    svg = re.sub(r"font-family:[^;\"]*;?", "", svg)
-    svg = re.sub(r'<g id="patch_[12]">.*?</g>', "", svg, flags=re.DOTALL)  # the white paper
-    svg = re.sub(
-        r'\sid="(?:figure|axes|matplotlib|xtick|ytick|line2d|text|patch|legend|matplotlib\.axis)_\d+"', "", svg
-    )
-    for drawn, wanted in COLOURS.items():
-        svg = svg.replace(drawn, wanted)
-    return svg
+    return for_page(drawn(name, inches, draw_alone))
 
 
 def _columns(points: Points) -> tuple[list[int], list[float]]:

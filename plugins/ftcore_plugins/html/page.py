@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ftcore_plugins.html.charts import charts
 from ftcore_plugins.html.config import HtmlConfig
 from ftcore_plugins.html.samples import sample_views
+from ftcore_plugins.html.templates import template
 from ftcore_plugins.metrics.comparison import changes, headline
 from ftcore_plugins.metrics.history import curves
-from ftcore_plugins.metrics.words import count, counted, duration, number, share, short_count, shown, size
+from ftcore_plugins.metrics.words import count, duration, number, short_count, size
 
 Report = Mapping[str, Any]
 
@@ -28,7 +28,7 @@ def render(report: Report, folder: Path, settings: HtmlConfig | None = None) -> 
     """
     settings = settings or HtmlConfig()
     found = curves(folder)
-    page: str = _template().render(
+    page: str = template("ftcore_plugins.html", "report.html.j2").render(
         title=_title(report),
         headline=headline(report),
         changes=changes(report),
@@ -46,22 +46,6 @@ def render(report: Report, folder: Path, settings: HtmlConfig | None = None) -> 
         artifact=report.get("artifact") or {},
     )
     return page
-
-
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Every text that is put in passes here, then through autoescape. SVG made by us is Markup and stays as it is.
-        finalize=lambda value: shown(value) if type(value) is str else value,
-    )
-    environment.filters |= {"count": count, "counted": counted, "size": size, "duration": duration, "share": share}
-    source = resources.files("ftcore_plugins.html").joinpath("report.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source)
 
 
 def _title(report: Report) -> str:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ftcore.settings import Settings
-
-
-def _as_list(value: object) -> object:
-    """`q_proj,v_proj`, as one writes it on the command line, is a list."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) and value != "all-linear" else value
+from ftcore_plugins.peft_base.config import Names, Targets
 
 
 class LoraConfig(Settings):
@@ -27,7 +23,7 @@ class LoraConfig(Settings):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the inputs to the update that is dropped in training."""
 
-    targets: Annotated[Literal["all-linear"] | list[str], BeforeValidator(_as_list)] = "all-linear"
+    targets: Targets = "all-linear"
     """Layers that get an update: `all-linear` (every linear layer but the head), or a list of names such as
     `q_proj,v_proj`, each of which may be a regular expression for the layer's whole path."""
 
@@ -46,7 +42,7 @@ class LoraConfig(Settings):
     plus_ratio: Annotated[float | None, Field(gt=0)] = None
     """Learning rate of B as a multiple of A's; LoRA+ finds 16 a good one (https://arxiv.org/abs/2402.12354)."""
 
-    modules_to_save: Annotated[list[str], BeforeValidator(_as_list)] = []  # noqa: RUF012 - pydantic copies it
+    modules_to_save: Names = []  # noqa: RUF012 - pydantic copies it
     """Modules that train whole and are saved beside the adapters, such as `embed_tokens` when tokens were added."""
 
     @field_validator("init")
@@ -54,18 +50,6 @@ class LoraConfig(Settings):
     def _known_start(cls, value: str) -> str:
         if not re.fullmatch(r"default|gaussian|orthogonal|pissa(_niter_[1-9][0-9]*)?|olora", value):
             raise ValueError("one of default, gaussian, orthogonal, pissa, pissa_niter_N, olora")
-        return value
-
-    @field_validator("targets")
-    @classmethod
-    def _not_empty(cls, value: str | list[str]) -> str | list[str]:
-        if not value:
-            raise ValueError("name at least one layer, or all-linear")
-        for word in value if isinstance(value, list) else []:
-            try:
-                re.compile(word)
-            except re.error as error:
-                raise ValueError(f"{word!r} is no regular expression: {error}") from None
         return value
 
     @model_validator(mode="after")

@@ -21,8 +21,10 @@ from peft.tuners.lora import LoraLayer
 from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 
-TRAINED, START = "default", "start"
-"""PEFT's names for the adapter that trains and for the constant one that is subtracted."""
+from ftcore_plugins.peft_base.method import TRAINED
+
+START = "start"
+"""PEFT's name for the constant adapter that is subtracted."""
 
 
 def start_from_weights(model: PeftModel, init: str) -> None:
@@ -40,8 +42,8 @@ def start_from_weights(model: PeftModel, init: str) -> None:
         weight = dequantize_module_weight(layer.get_base_layer()).detach().to(torch.float32)
         weight = weight.T if layer.fan_in_fan_out else weight
         a, b = factors(weight, layer.r[TRAINED], layer.scaling[TRAINED], init)
-        _fill(layer.lora_A[TRAINED].weight, layer.lora_B[TRAINED].weight, a, b)
-        _fill(layer.lora_A[START].weight, layer.lora_B[START].weight, a, -b)
+        fill(layer.lora_A[TRAINED].weight, layer.lora_B[TRAINED].weight, a, b)
+        fill(layer.lora_A[START].weight, layer.lora_B[START].weight, a, -b)
         _make_constant(layer.lora_A[START])
         _make_constant(layer.lora_B[START])
 
@@ -88,7 +90,7 @@ def _rank_dimension(name: str) -> int:
     return 0 if ".lora_A." in name else 1
 
 
-def _fill(into_a: Tensor, into_b: Tensor, a: Tensor, b: Tensor) -> None:
+def fill(into_a: Tensor, into_b: Tensor, a: Tensor, b: Tensor) -> None:
     """Where the weight is smaller than the rank, the rest of A keeps its random start and the rest of B is zero."""
     with torch.no_grad():
         into_b.zero_()

@@ -104,6 +104,8 @@ def headline(report: Report) -> str:
         return _training_line(report)
     change = found[0]
     values = change.after if change.old is None else f"{change.before} → {change.after}"
+    if (report.get("judged") or {}).get(change.evaluator) == 0:
+        return f"{change.label}: {values}"  # it judged by questions of its own
     return f"{change.label} on {_rows(report, change.evaluator)}: {values}"
 
 

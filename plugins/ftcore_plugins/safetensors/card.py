@@ -60,7 +60,12 @@ def _usage(session: Session, is_peft: bool) -> Iterator[str]:
         lines = [f'model = AutoModelForCausalLM.from_pretrained("{session.loader.name()}")']
         lines += ['model = PeftModel.from_pretrained(model, "FOLDER")']
     else:
-        yield "Use it with `ftcore chat RUN`, or fold it into its base model with `ftcore merge RUN`.\n"
+        can_merge = session.plan.method.spec.mergeable
+        merge = ", or fold it into its base model with `ftcore merge RUN`" if can_merge else ""
+        yield f"Use it with `ftcore chat RUN`{merge}.\n"
+        usage = getattr(session.method, "usage", None)
+        if usage:
+            yield f"Without ftcore:\n\n```python\n{usage(session.loader.name()).rstrip()}\n```\n"
         return
     yield "```python"
     if is_peft:

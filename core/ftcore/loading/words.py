@@ -1,0 +1,41 @@
+"""What a plugin raised, for people: one line, and the place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ftcore.errors import PluginError
+from ftcore.loading.patience import Stalled
+
+OURS = Path(__file__).parents[1]
+
+
+def in_words(error: BaseException) -> str:
+    """What a plugin raised, in one line."""
+    if isinstance(error, PluginError):
+        return error.what
+    if isinstance(error, Stalled):
+        return str(error)
+    if isinstance(error, SystemExit):
+        return f"SystemExit: it called sys.exit({error.code!r})"
+    return f"{type(error).__name__}: {error}"
+
+
+def place(error: BaseException) -> str | None:
+    """File and line from which an error came; None for our own verdict on a plugin."""
+    if isinstance(error, PluginError):
+        return None
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    import traceback  # 5 ms, and only where something is wrong
+
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(("<", str(OURS)))
+    ]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
+
+
+def remedy(error: BaseException) -> str:
+    """What to type about it."""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    return f"pip install {missing.partition('.')[0]}" if missing else "ftcore plugins list"

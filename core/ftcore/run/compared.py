@@ -1,0 +1,135 @@
+"""Examples that compare, judge or ask → token ids: a prompt, and the answers to it that are not simply learned.
+
+The prompt is the text after which the model writes at inference; an answer is what follows it, its end-of-turn token
+included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ftcore.run import tokens
+from ftcore.run.tokens import Encoded
+from ftcore.types import ChatExample, Example, FeedbackExample, PreferenceExample, PromptExample, TextExample, Turn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def encode(example: Example, tokenizer: PreTrainedTokenizerBase, max_length: int, template: str = "chat") -> Encoded:
+    """Any example as its kind asks for.
+
+    - `chat`, `text`: `input_ids`, `labels`
+    - `preference`: `prompt_ids`, `chosen_ids`, `rejected_ids`, `margin` (NaN where nobody said)
+    - `feedback`: `prompt_ids`, `completion_ids`, `good`
+    - `prompt`: `prompt_ids`
+
+    A prompt and the longer of its answers have at most `max_length` tokens together; answers are cut at their end.
+    """
+    if isinstance(example, (ChatExample, TextExample)):
+        return tokens.encode(example, tokenizer, max_length, template)
+    if isinstance(example, PreferenceExample):
+        return _preference(example, tokenizer, max_length, template)
+    if isinstance(example, FeedbackExample):
+        return _feedback(example, tokenizer, max_length, template)
+    return _prompt(example, tokenizer, max_length, template)
+
+
+def _preference(example: PreferenceExample, tokenizer: Any, limit: int, template: str) -> Encoded:
+    if not example.prompt:
+        reason = "the two sides share no prompt, so they do not answer the same"
+        return Encoded(
+            columns={}, num_tokens=0, num_trained=0, length=0, is_cut=False, fault=("no shared prompt", reason)
+        )
+    prompt, chosen = _parts(example, example.chosen, tokenizer, template)
+    _, rejected = _parts(example, example.rejected, tokenizer, template)
+    room = max(0, limit - len(prompt))
+    kept = chosen[:room], rejected[:room]
+    length = len(prompt) + max(len(chosen), len(rejected))
+    fault = None
+    if chosen == rejected:
+        fault = ("equal sides", "both sides are equal, so neither is the better one")
+    elif not all(kept):
+        fault = ("nothing to learn", _full(limit, length))
+    elif kept[0] == kept[1]:
+        reason = f"cut to train.max_length {limit} both sides are equal (the row has {length} tokens)"
+        fault = ("equal when cut", reason)
+    return _encoded(
+        {
+            "prompt_ids": prompt,
+            "chosen_ids": kept[0],
+            "rejected_ids": kept[1],
+            "margin": float("nan") if example.margin is None else example.margin,
+        },
+        kept,
+        prompt,
+        (*example.prompt, *example.chosen, *example.rejected),
+        tokenizer,
+        length,
+        limit,
+        fault,
+    )
+
+
+def _feedback(example: FeedbackExample, tokenizer: Any, limit: int, template: str) -> Encoded:
+    prompt, answer = _parts(example, example.answer, tokenizer, template)
+    kept, length = answer[: max(0, limit - len(prompt))], len(prompt) + len(answer)
+    fault = None if kept else ("nothing to learn", _full(limit, length))
+    columns = {"prompt_ids": prompt, "completion_ids": kept, "good": example.good}
+    turns = (*example.prompt, *example.answer)
+    return _encoded(columns, (kept,), prompt, turns, tokenizer, length, limit, fault)
+
+
+def _prompt(example: PromptExample, tokenizer: Any, limit: int, template: str) -> Encoded:
+    """A prompt is never cut: the model would be asked something else."""
+    text = tokens.render_prompt(example.prompt, example.tools, tokenizer, template)
+    ids: list[int] = tokenizer(text, add_special_tokens=template == "none")["input_ids"]
+    fault = ("nothing to learn", _full(limit, len(ids))) if len(ids) >= limit else None
+    return _encoded({"prompt_ids": ids}, (), ids, example.prompt, tokenizer, len(ids), limit, fault)
+
+
+def _parts(
+    example: PreferenceExample | FeedbackExample, answer: Sequence[Turn], tokenizer: Any, template: str
+) -> tuple[list[int], list[int]]:
+    """Tokens up to the answer, and those of the answer."""
+    before = tokens.render_prompt(example.prompt, example.tools, tokenizer, template)
+    if template == "none":
+        whole = before + "".join(turn.content for turn in answer) + (tokenizer.eos_token or "")
+    else:
+        whole = tokens.apply_template(tokenizer, (*example.prompt, *answer), example.tools)
+    if not whole.startswith(before):
+        raise ValueError("the model's chat template renders the prompt differently once it is answered")
+    encoding = tokenizer(whole, add_special_tokens=template == "none", return_offsets_mapping=True)
+    ids: list[int] = encoding["input_ids"]
+    # Tokens that the tokenizer adds itself have the empty span (0, 0), and belong to the prompt.
+    spans = enumerate(encoding["offset_mapping"])
+    begin = next((index for index, (at, end) in spans if at >= len(before) and end > at), len(ids))
+    return ids[:begin], ids[begin:]
+
+
+def _encoded(
+    columns: dict[str, Any],
+    answers: Sequence[list[int]],
+    prompt: list[int],
+    turns: Sequence[Turn],
+    tokenizer: Any,
+    length: int,
+    limit: int,
+    fault: tuple[str, str] | None,
+) -> Encoded:
+    answered = sum(map(len, answers))
+    return Encoded(
+        columns=columns,
+        num_tokens=len(prompt) * max(1, len(answers)) + answered,
+        num_trained=answered,
+        length=length,
+        is_cut=length > limit,
+        doubled_bos=tokens.begins_twice(prompt, tokenizer),
+        special_in_text=tokens.spells_special([turn.content for turn in turns], tokenizer),
+        fault=fault,
+    )
+
+
+def _full(limit: int, length: int) -> str:
+    return f"nothing to learn: the prompt alone fills train.max_length {limit} (the row has {length} tokens)"

@@ -1,0 +1,60 @@
+"""What to say about a name that no plugin offers: what it is instead, what is near, and what to type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftcore.errors import UsageError, closest, did_you_mean
+from ftcore.specs import KINDS
+
+if TYPE_CHECKING:
+    from ftcore.manager import PluginManager
+
+
+def unknown(manager: PluginManager, kind: str, name: str) -> UsageError:
+    """The error for a component of a kind that nobody offers under this name."""
+    return _of_another_kind(manager, kind, name) or _known_elsewhere(manager, kind, name) or _plain(manager, kind, name)
+
+
+def _of_another_kind(manager: PluginManager, kind: str, name: str) -> UsageError | None:
+    for other in KINDS:
+        if other != kind and name in manager.catalogue(other):
+            return UsageError(
+                f"{name} is {_a(KINDS[other].title)}, not {_a(KINDS[kind].title)}", fix=f"--{other} {name}"
+            )
+    return None
+
+
+def _known_elsewhere(manager: PluginManager, kind: str, name: str) -> UsageError | None:
+    """Components say which names count among their kind, whether or not anybody offers those here."""
+    for other in KINDS:
+        catalogue = manager.catalogue(other)
+        for offer in (offer for offers in catalogue.values() for offer in offers):
+            if name in offer.spec.relatives:
+                return UsageError(
+                    f"{name} is {_a(KINDS[other].title)}"
+                    + (f", not {_a(KINDS[kind].title)}" if other != kind else "")
+                    + "; no plugin that is installed offers it",
+                    fix=f"--{other} {offer.spec.name}",
+                    more=[f"installed {KINDS[other].plural}: {', '.join(sorted(catalogue))}"],
+                )
+    return None
+
+
+def _plain(manager: PluginManager, kind: str, name: str) -> UsageError:
+    names = sorted(manager.catalogue(kind))
+    near = closest(name, names)
+    idle = [
+        f"{plugin.key} is {plugin.state}: {plugin.problem}"
+        for plugin in manager.plugins
+        if plugin.state not in ("active", "blocked")
+    ]
+    return UsageError(
+        f"there is no {KINDS[kind].title} {name!r}{did_you_mean(name, names)}",
+        fix=f"--{kind} {near}" if near else f"ftcore list {KINDS[kind].plural}",
+        more=[f"installed: {', '.join(names) or 'none'}", *idle],
+    )
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

@@ -1,0 +1,73 @@
+"""Takes the jobs of a comparison one after the other, and says how it goes on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ftcore_plugins.compare.comparison import Absent
+from ftcore_plugins.compare.plans import Job, Planned
+from ftcore_plugins.compare.processes import Runner, finished
+from ftcore_plugins.compare.results import Key, Result, read
+from ftcore_plugins.console.config import ConsoleConfig
+from ftcore_plugins.console.reporter import display
+from ftcore_plugins.metrics.words import duration, size
+
+if TYPE_CHECKING:
+    from ftcore_plugins.console.log import Log
+    from ftcore_plugins.console.terminal import Terminal
+
+
+def train(plan: Planned, metric: Key) -> list[Absent]:
+    """Train what is not finished; what failed is returned with its reason. Raises Interrupted."""
+    done = finished(plan.jobs)
+    steps = next((job.plan.train.steps or read(job.folder, job.name).steps for job in done), None)
+    failed = []
+    with Runner().listening() as runner, _screen() as screen:
+        _say(plan, done, screen)
+        for number, job in enumerate(plan.jobs, start=1):
+            if job in done:
+                continue
+            title = f"{job.name} ({number} of {len(plan.jobs)})"
+            outcome = _one(runner, screen, job, title, job.plan.train.steps or steps)
+            if isinstance(outcome, Absent):
+                failed.append(outcome)
+                screen.line(f"  failed: {outcome.reason}")
+            else:
+                steps = outcome.steps  # where epochs are given, only a finished run knows; it is the same for all
+                screen.note(f"  {_in_short(outcome, metric)}")
+    return failed
+
+
+def _one(runner: Runner, screen: Log | Terminal, job: Job, title: str, steps: int | None) -> Result | Absent:
+    screen.phase(title, steps)
+    failure = runner.run(job, screen.advance)
+    screen.end_phase(failed=failure is not None)
+    return failure or read(job.folder, job.name)
+
+
+def _say(plan: Planned, done: list[Job], screen: Log | Terminal) -> None:
+    for warning in plan.warnings:
+        screen.line(f"warning: {warning}")
+    for each in plan.absent:
+        screen.line(f"left out: {each.name}: {each.reason}")
+    if done:
+        screen.line(f"kept: {', '.join(job.name for job in done)}")
+
+
+def _in_short(result: Result, metric: Key) -> str:
+    """`loss 1.95 → 0.03, training 2 min 40 s, peak memory 2.9 GB`."""
+    change = result.scores.get(metric)
+    score = f"{change.label} {change.before} → {change.after}, " if change else ""
+    return f"{score}training {duration(result.seconds)}, peak memory {size(result.memory)}"
+
+
+@contextmanager
+def _screen() -> Iterator[Log | Terminal]:
+    screen = display(sys.stderr, ConsoleConfig())
+    try:
+        yield screen
+    finally:
+        screen.close()

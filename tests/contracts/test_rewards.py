@@ -1,0 +1,45 @@
+"""Every built-in reward function keeps the contract of reward functions."""
+
+# ruff: noqa: RUF012 - settings are read, never changed
+
+from ftcore.testing.rewards import RewardContract
+from ftcore.types import Sample
+
+
+def answers(better: str, worse: str, reference: str = "") -> tuple[Sample, Sample]:
+    return Sample("?", reference, better), Sample("?", reference, worse)
+
+
+class TestExact(RewardContract):
+    name = "exact"
+    better_first = [answers(" 4\n", "four", "4"), answers("Ja", "ja", "Ja")]
+
+
+class TestExactInAnyCase(RewardContract):
+    name = "exact"
+    settings = {"ignore_case": True}
+    better_first = [answers("STRASSE", "Strase", "straße")]
+
+
+class TestNumeric(RewardContract):
+    name = "numeric"
+    settings = {"tolerance": 0.01}
+    better_first = [answers("about 99.5", "about 98", "5 * 20 = 100\n#### 100")]
+
+
+class TestRegex(RewardContract):
+    name = "regex"
+    settings = {"pattern": r"<answer>.+</answer>\s*", "match": "full"}
+    better_first = [answers("<answer>4\n</answer>\n", "so: <answer>4</answer>")]
+
+
+class TestJsonSchema(RewardContract):
+    name = "json-schema"
+    settings = {"shape": '{"type": "object", "required": ["sum"], "properties": {"sum": {"type": "integer"}}}'}
+    better_first = [answers('{"sum": 4}', '{"sum": "4"}'), answers('{"sum": 4}', 'The sum is {"sum": 4}')]
+
+
+class TestLength(RewardContract):
+    name = "length"
+    settings = {"least": 2, "most": 4, "unit": "words"}
+    better_first = [answers("two words", "one"), answers("one two three four", "one two three four five six")]
