@@ -226,7 +226,8 @@ def exit_codes() -> Iterator[str]:
 
 
 def commands() -> Iterator[str]:
-    for name, (reference, _) in COMMANDS.items():
+    of_plugins = {name: found[0].spec.factory.target for name, found in built_in().commands().items()}
+    for name, reference in {**{name: target for name, (target, _) in COMMANDS.items()}, **of_plugins}.items():
         command = Ref(reference).load()
         for part, inner in parts_of(command) if isinstance(command, click.Group) else [("", command)]:
             yield from command_part(f"{name} {part}".strip(), inner)

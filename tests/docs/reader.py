@@ -28,6 +28,8 @@ SHELL = ("cat", "ls", "head")
 
 NOT_RUN = {
     "ftcore run --method qlora": "run by the demo test",
+    "ftcore compare --methods lora,adapter,full": "How-to: compare methods",
+    "ftcore plugins check --plugin norms.py": "Tutorial: your first method plugin",
     "ftcore resume runs/first": "README lists commands; there is nothing to resume here. How-to: continue",
     "python benchmarks/methods.py OUT --data alpaca_llms_from_scratch_800.json --steps 8": "takes minutes",
     "python benchmarks/methods.py OUT --data gsm8k_train_head2000.jsonl --steps 5": "takes minutes",
