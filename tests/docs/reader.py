@@ -33,6 +33,11 @@ NOT_RUN = {
     "ftcore resume runs/first": "README lists commands; there is nothing to resume here. How-to: continue",
     "python benchmarks/methods.py OUT --data alpaca_llms_from_scratch_800.json --steps 8": "takes minutes",
     "python benchmarks/methods.py OUT --data gsm8k_train_head2000.jsonl --steps 5": "takes minutes",
+    "ftcore compare --methods lora,qlora,adapter,ia3,prompt-tuning,prefix-tuning,ln-tuning,freeze,full --data "
+    "alpaca_llms_from_scratch_800.json --train.steps 20 --train.max_length 512 --evaluate.holdout 32 "
+    "--evaluate.generate 0 --out runs/bake-off": "takes a quarter of an hour",
+    "python benchmarks/learning_rates.py OUT --data alpaca_llms_from_scratch_800.json --steps 10 --most 3 --methods "
+    "ia3,adapter": "takes minutes",
     "source .venv/bin/activate": "the test has an environment",
     "python3 -m venv .venv": "the test has an environment",
     ".venv/bin/pip install -c constraints.txt -e .[report]": "the test has an environment",

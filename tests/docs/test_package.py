@@ -1,53 +1,97 @@
-"""The package of `write-a-method.md`, installed as pip would install it, is found, keeps the contract and trains."""
+"""The package of `write-a-method.md`, from its text to its end: built as a wheel, installed, used, and taken away."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import echo_rows, write_rows
 from tests.docs.pages import DOCS, blocks
 from tests.docs.reader import write
 
+FAST = ("--train.batch_size", 4, "--train.max_length", 128, "--evaluators", "loss", "--reporters", "metrics")
 
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    """The package's folder, with the metadata that an installer writes beside it."""
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package's folder, as somebody who copies the page has it."""
+    folder = tmp_path_factory.mktemp("page")
     for block in blocks(DOCS / "how-to" / "write-a-method.md"):
-        if block.title and block.title.startswith("acme-norms/"):
-            write(block, tmp_path)
-    folder = tmp_path / "acme-norms"
-    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    points = "".join(f"{name} = {value}\n" for name, value in project["entry-points"]["ftcore"].items())
-    (info / "entry_points.txt").write_text(f"[ftcore]\n{points}")
-    return folder
+        if block.title and block.title.startswith("acme-gains/"):
+            write(block, folder)
+    return folder / "acme-gains"
 
 
-def python(package: Path, *arguments: object) -> str:
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
+@pytest.fixture(scope="module")
+def installed(package: Path) -> Path:
+    """The folder of an environment into which pip has installed the package's wheel."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    wheels, target = package.parent / "wheels", package.parent / "site"
+    _done([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, package])
+    _done([*pip, "install", "--no-deps", "--no-index", "--target", target, *wheels.glob("*.whl")])
+    return target
+
+
+def _done(line: list[object], code: int = 0, **more: object) -> str:
+    done = subprocess.run([*map(str, line)], capture_output=True, text=True, **more)  # type: ignore[call-overload]
+    assert done.returncode == code, done.stdout + done.stderr
+    return str(done.stdout if code == 0 else done.stderr)
+
+
+def test_it_keeps_the_contract(package: Path, installed: Path):
+    said = _done(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", package / "tests"],
         cwd=package.parent,
-        env={**os.environ, "PYTHONPATH": str(package), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
+        env={**os.environ, "PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"},
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_it_is_found(package: Path):
-    assert "method:norms" in python(package, "-m", "ftcore", "plugins", "list")
-
-
-def test_it_keeps_the_contract(package: Path):
-    said = python(package, "-m", "pytest", "-q", "-p", "no:cacheprovider", package / "tests")
     assert " passed" in said
     assert "failed" not in said
-    assert "skipped" not in said
+
+
+def test_it_lives_and_dies_like_any_plugin(installed: Path, tiny: Path, tmp_path: Path):
+    write_rows(tmp_path / "rows.jsonl", echo_rows(24))
+    site = tmp_path / "site"
+    shutil.copytree(installed, site)
+
+    def ftcore(*words: object, code: int = 0) -> str:
+        env = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+        return _done([sys.executable, "-m", "ftcore", *words], code, cwd=tmp_path, env=env)
+
+    listed = json.loads(ftcore("plugins", "list", "--json"))["plugins"]
+    mine = next(plugin for plugin in listed if plugin["key"] == "acme-gains:gains")
+    assert (mine["version"], mine["state"], mine["offers"]) == ("1.0", "active", ["method:gains"])
+    assert "gains " in ftcore("list", "methods")
+    assert "Linear layers with this in their name" in ftcore("explain", "gains")
+    assert "--method.word" in ftcore("run", "--method", "gains", "--help")
+    assert '"tuning method gains"' in ftcore("schema")
+
+    line = ["--model", tiny, "--data", "rows.jsonl", "--method", "gains", *FAST, "--train.steps", 4]
+    ftcore("run", *line, "--out", "whole")
+    (tmp_path / "stop.py").write_text(STOP)
+    ftcore("run", *line, "--out", "stopped", "--plugin", "stop.py", code=130)
+    ftcore("resume", "stopped")
+    states = [tmp_path / run / "model" / "adapter_model.safetensors" for run in ("whole", "stopped")]
+    assert states[0].read_bytes() == states[1].read_bytes()
+    assert "merged into" in ftcore("merge", "whole")
+
+    shutil.rmtree(site)
+    said = ftcore("chat", "whole", "--prompt", "hello", code=7)
+    assert "acme-gains:gains" in said
+    assert "try: pip install acme-gains==1.0" in said
+
+
+STOP = """
+import os, signal
+from ftcore import hookimpl
+
+@hookimpl
+def ftcore_after_step(event):
+    if event.step == 2:
+        os.kill(os.getpid(), signal.SIGINT)
+"""

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from ftcore.errors import UsageError
+from ftcore.parameters import new_head
 from ftcore_plugins.ia3.config import Ia3Config
 from ftcore_plugins.peft_base.method import PeftMethod, task_type
 from ftcore_plugins.peft_base.targets import existing, is_meant
@@ -65,7 +66,7 @@ class Ia3(PeftMethod):
 
 def _linear_layers(model: PreTrainedModel) -> dict[str, nn.Module]:
     """Every linear layer but the head. A layer in four bits is one; GPT-2 has another class for them."""
-    head = model.get_output_embeddings()
+    head = model.get_output_embeddings() or new_head(model)
     return {
         name: module
         for name, module in model.named_modules()

@@ -14,6 +14,7 @@ def ftcore_tuning_methods():
         trains_base=True,
         artifact="model",
         switchable=False,
+        heads=("lm", "score"),
         # What trains is trained as in full fine-tuning; the paper takes the same rate or up to three times as much.
-        defaults={"learning_rate": 5e-5},
+        defaults={"learning_rate": 1e-4},
     )

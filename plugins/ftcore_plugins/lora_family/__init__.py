@@ -12,6 +12,7 @@ def ftcore_tuning_methods():
             summary=row.summary,
             config=Ref(f"ftcore_plugins.lora_family.config:{row.name}"),
             factory=Ref(row.factory),
+            heads=("lm", "score"),
             packages=("peft",),
             defaults={"learning_rate": row.learning_rate},
         )

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from ftcore.errors import ModelError, UsageError
+from ftcore.parameters import new_head
 from ftcore_plugins.lora_family.config import FamilySettings
 from ftcore_plugins.lora_family.row import Setting
 from ftcore_plugins.peft_base.method import PeftMethod, task_type
@@ -76,7 +77,7 @@ class FamilyMethod(PeftMethod):
 
 def _layers(model: PreTrainedModel, targets: str | list[str]) -> Iterator[tuple[str, nn.Module]]:
     """The layers that get an update, by name."""
-    head = model.get_output_embeddings()
+    head = model.get_output_embeddings() or new_head(model)
     for name, module in model.named_modules():
         if isinstance(module, (nn.Linear, Conv1D)):
             everywhere = targets == "all-linear" and module is not head

@@ -1,8 +1,11 @@
 """The table: every method of the LoRA family that PEFT has and that keeps the contract of tuning methods.
 
 A new row is a new method, with its command line, its documentation and its tests. Where a learning rate comes from is
-said beside it; "PEFT's comparison" is https://github.com/huggingface/peft/tree/main/method_comparison/MetaMathQA, in
-which each method tunes Llama-3.2-3B.
+said beside it. "PEFT's comparison" is https://github.com/huggingface/peft/tree/main/method_comparison/MetaMathQA, in
+which each method tunes Llama-3.2-3B. "Measured" means that a Llama of four blocks, 128 wide, trained on English and
+tuned for 40 steps on SQL, then learns about as fast as it does by LoRA at LoRA's rate (held-out loss from 3.09 to 2.84
+nats a byte), and faster at three times the rate. All rates here passed that test but fourierft's, which is for wider
+layers.
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ _ROWS = (
             dropout("vera_dropout"),
             Setting(name="d_initial", default=0.1, peft="d_initial", kind=float, help="Where all of d starts."),
         ),
-        # The paper instructs Llama 2 with 4e-3, ten times what it takes for LoRA.
-        learning_rate=4e-3,
+        # Measured (2.8). The paper instructs Llama 2 of 7B and more with 4e-3, ten times what it takes for LoRA.
+        learning_rate=1e-2,
         conv1d=True,
     ),
     Row(
@@ -57,8 +60,8 @@ _ROWS = (
                 help="Weight of the penalty that keeps P and Q near orthogonal.",
             ),
         ),
-        # The middle of what the paper takes: 5e-4 to 2e-3 on GLUE, 1e-3 on SQuAD.
-        learning_rate=1e-3,
+        # Measured (2.9); the upper end of what the paper takes, 5e-4 to 2.2e-3 on GLUE.
+        learning_rate=2e-3,
         base="AdaLoraSettings",
         # PEFT wants to know the number of steps, and the run says it when training begins. The penalty is not PEFT's,
         # which reaches only losses that the model computes.
@@ -82,7 +85,7 @@ _ROWS = (
             ),
             dropout("module_dropout", "the blocks that are"),
         ),
-        # Twice LoRA's: a rotation moves no more than its angle, and 1e-4 of PEFT's comparison is for a larger model.
+        # Measured (2.7).
         learning_rate=4e-4,
     ),
     Row(
@@ -103,6 +106,7 @@ _ROWS = (
             ),
             dropout("boft_dropout", "the blocks that are"),
         ),
+        # Measured (2.9).
         learning_rate=1e-3,
         fixed={"boft_n_butterfly_factor": 1},
     ),
@@ -113,6 +117,7 @@ _ROWS = (
         formula="W·x + (alpha/rank)·((B₁·A₁)∘(B₂·A₂))·x, which has a rank of up to rank² "
         "(https://arxiv.org/abs/2108.06098).",
         settings=(rank(16), alpha(32), dropout("rank_dropout", "the outputs of the update that is")),
+        # Measured (2.9).
         learning_rate=1e-3,
     ),
     Row(
@@ -131,7 +136,7 @@ _ROWS = (
                 help="Width of C, or the next smaller number that divides the layer's: more makes the update smaller.",
             ),
         ),
-        # PEFT's comparison, with the same rank, alpha and factor.
+        # PEFT's comparison, with the same rank, alpha and factor; measured (2.7).
         learning_rate=3e-3,
     ),
     Row(
@@ -154,6 +159,7 @@ _ROWS = (
                 help="Make the reflections orthogonal to each other: nearer to the base model, and slower.",
             ),
         ),
+        # Measured (2.9).
         learning_rate=1e-3,
     ),
     Row(
@@ -178,7 +184,8 @@ _ROWS = (
                 help="Seed of the places, saved with the adapter.",
             ),
         ),
-        # The paper instructs Llama with 3e-2, a thousand frequencies and a scale of 300.
+        # The paper instructs Llama with 3e-2, a thousand frequencies and a scale of 300. What a number does to a weight
+        # falls with the size of the layer; on one of 128 × 128, three times as much diverges.
         learning_rate=3e-2,
         # PEFT draws the numbers at random; from zero, the model starts as its base.
         fixed={"init_weights": True},
@@ -195,8 +202,8 @@ _ROWS = (
             alpha(640, "randlora_alpha", "The update is scaled by alpha/rank; the paper takes 20 times the rank."),
             dropout("randlora_dropout"),
         ),
-        # What the paper takes for LoRA too, and PEFT's comparison.
-        learning_rate=1e-4,
+        # LoRA's, as in the paper; measured (2.8).
+        learning_rate=2e-4,
         conv1d=True,
     ),
     Row(
@@ -214,7 +221,7 @@ _ROWS = (
                 help="Width of the blocks: *less* trains more. It divides the widths of every layer.",
             ),
         ),
-        # PEFT's comparison, with the same block: the convolution is divided by the layer's width.
+        # PEFT's comparison, with the same block: the convolution is divided by the layer's width. Measured (2.4).
         learning_rate=3e-1,
         fixed={"init_weights": True},
     ),
@@ -227,6 +234,7 @@ _ROWS = (
             rank(32, help="Number of sums that the inputs are added up to: more holds more, and costs more memory."),
             dropout("miss_dropout"),
         ),
+        # Measured (2.7); PEFT's comparison.
         learning_rate=1e-4,
     ),
     Row(
@@ -248,8 +256,8 @@ _ROWS = (
             Setting(name="top", default=2, peft="topk", help="Vectors to a mixture."),
             dropout("vblora_dropout"),
         ),
-        # The paper's for the bank; it takes ten times as much for the mixtures.
-        learning_rate=1e-3,
+        # Between the paper's, 1e-3 for the bank and 1e-2 for the mixtures; measured (2.8).
+        learning_rate=3e-3,
         conv1d=True,
     ),
     Row(
@@ -258,7 +266,7 @@ _ROWS = (
         peft="ShiraConfig",
         formula="(W + S)·x: S is zero but at random places, which are saved (https://arxiv.org/abs/2406.13175).",
         settings=(rank(16, help="As many weights train as in LoRA of this rank."),),
-        # PEFT's comparison.
+        # PEFT's comparison; measured (2.7).
         learning_rate=3e-4,
     ),
     Row(
@@ -284,8 +292,8 @@ _ROWS = (
                 help="Outputs that are paired among themselves. It holds nothing more; it divides every layer's width.",
             ),
         ),
-        # PEFT's comparison.
-        learning_rate=1e-3,
+        # Measured (2.9). PEFT's comparison takes 1e-3 for 3B.
+        learning_rate=3e-3,
     ),
     Row(
         name="delora",
@@ -298,6 +306,7 @@ _ROWS = (
             Setting(name="strength", default=15.0, peft="delora_lambda", kind=float, help="Where λ starts."),
             dropout("module_dropout"),
         ),
+        # Measured (2.1).
         learning_rate=1e-3,
     ),
     Row(
@@ -317,7 +326,7 @@ _ROWS = (
                 help="Into how many parts inputs and outputs are cut. It divides the widths of every layer.",
             ),
         ),
-        # PEFT's comparison.
+        # PEFT's comparison; measured (2.7).
         learning_rate=2e-4,
         conv1d=True,
     ),
@@ -327,7 +336,7 @@ _ROWS = (
         peft="HiraConfig",
         formula="(W + W∘(B·A))·x, whose update can have full rank (https://openreview.net/forum?id=TwJrTz9cRS).",
         settings=(rank(32), dropout("hira_dropout")),
-        # PEFT's comparison: the update is small, since it is a share of each weight.
+        # PEFT's comparison; measured (2.7). The update is small, since it is a share of each weight.
         learning_rate=4.5e-3,
         conv1d=True,
     ),
