@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests import browser
+
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -94,3 +96,16 @@ def echo_rows(count: int = 24) -> list[dict[str, str]]:
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
     return write_rows(tmp_path / "rows.jsonl", echo_rows())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a browser the tests that need one are left out; the summary says so."""
+    if browser.is_left_out():
+        without = [item for item in items if item.get_closest_marker("browser")]
+        items[:] = [item for item in items if item not in without]
+        config.hook.pytest_deselected(items=without)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if browser.is_left_out():
+        terminalreporter.write_line(f"tests in a browser were left out; what they need: {browser.missing()}")

@@ -12,6 +12,7 @@ import pytest
 
 from ftcore.testing.sources import SourceContract
 from tests.plugins.hub_server import NAME, serving
+from tests.plugins.label_page import judged_project
 
 ROWS = "".join(f'{{"prompt": "{n}?", "completion": "{n}!"}}\n' for n in range(8))
 BROKEN = f'{ROWS}{{"prompt": "no end\n{ROWS}'
@@ -43,6 +44,16 @@ class TestDemo(SourceContract):
     name = "demo"
     settings = {"rows": 12, "heldout": 4}
     breakable = False
+
+
+class TestLabels(SourceContract):
+    name = "labels"
+    breakable = False
+
+    @classmethod
+    def prepare(cls, folder: Path) -> None:
+        judged_project(folder / "labels" / "mine.db")
+        cls.settings = {"project": "mine", "db": str(folder / "labels" / "mine.db")}
 
 
 class TestHub(SourceContract):

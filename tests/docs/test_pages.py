@@ -15,14 +15,15 @@ import yaml
 from tests.conftest import Terminal
 from tests.docs.pages import PAGES, ROOT, Block, blocks
 from tests.docs.reader import NOT_RUN, Reader
+from tests.plugins.label_page import judged_project
 
 REAL = {
     "docs/tutorial/first-run.md": "it shows what the demo's model does",
 }
 """Pages that the tests marked `real` type exactly as written, and why. Fast, their outputs are not compared."""
 
-GIVEN = {"README.md": ("mine.csv", "my-model")}
-"""What a page takes for granted: the reader's own data and model."""
+GIVEN = {"README.md": ("mine.csv", "my-model"), "docs/how-to/label.md": ("labels/my-project.db",)}
+"""What a page takes for granted: the reader's own data and model, and what people judged on the page."""
 
 TYPED = [page for page in PAGES if any(block.language == "bash" for block in blocks(page))]
 
@@ -44,7 +45,9 @@ def name(page: Path) -> str:
 
 
 def give(page: Path, folder: Path, tiny: Path) -> None:
-    if name(page) in GIVEN:
+    if name(page) == "docs/how-to/label.md":
+        judged_project(folder / "labels" / "my-project.db")
+    if name(page) == "README.md":
         shutil.copytree(tiny, folder / "my-model")
         rows = "".join(f"{n} plus {n}?,{2 * n}\n" for n in range(12))
         (folder / "mine.csv").write_text(f"question,answer\n{rows}", encoding="utf-8")
