@@ -36,6 +36,10 @@ NOT_RUN = {
     "ftcore compare --methods lora,qlora,adapter,ia3,prompt-tuning,prefix-tuning,ln-tuning,freeze,full --data "
     "alpaca_llms_from_scratch_800.json --train.steps 20 --train.max_length 512 --evaluate.holdout 32 "
     "--evaluate.generate 0 --out runs/bake-off": "takes a quarter of an hour",
+    "ftcore compare --methods vera,adalora,oft,boft,loha,lokr,hra,fourierft,randlora,c3a,miss,vblora,shira,road,delora,"
+    "gralora,hira,p-tuning,adaption-prompt,lisa --data alpaca_llms_from_scratch_800.json --train.steps 10 "
+    "--train.batch_size 4 --train.max_length 192 --evaluate.holdout 12 --evaluate.generate 0 --out runs/rest": "takes "
+    "a quarter of an hour",
     "python benchmarks/learning_rates.py OUT --data alpaca_llms_from_scratch_800.json --steps 10 --most 3 --methods "
     "ia3,adapter": "takes minutes",
     "source .venv/bin/activate": "the test has an environment",

@@ -303,10 +303,17 @@ _ROWS = (
         "(https://arxiv.org/abs/2503.18225).",
         settings=(
             rank(16),
-            Setting(name="strength", default=15.0, peft="delora_lambda", kind=float, help="Where λ starts."),
+            Setting(
+                name="strength",
+                default=1.0,
+                peft="delora_lambda",
+                kind=float,
+                help="Where λ starts. The length of an update is λ from the first step on, whatever the learning rate.",
+            ),
             dropout("module_dropout"),
         ),
-        # Measured (2.1).
+        # With PEFT's λ of 15 a 135M model falls apart in ten steps (loss 0.84 → 8.7), at a tenth of the rate too; with
+        # a λ of 1 it learns well (→ 0.52).
         learning_rate=1e-3,
     ),
     Row(
