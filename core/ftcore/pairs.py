@@ -99,36 +99,46 @@ def padded(sides: Sequence[tuple[list[int], list[int]]], padding: int) -> dict[s
 
 
 def log_probabilities(model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Sums of the log-probabilities of the labelled tokens, and how many those are: both (rows,), in float32.
-
-    Logits are computed for the labelled tokens only: those of whole rows would be the largest tensors by far, 200 KB a
-    token with a vocabulary of 49,000.
-    """
+    """Sums of the log-probabilities of the labelled tokens, and how many those are: both (rows,), in float32."""
     labels_BT = batch["labels"][:, 1:]
     wanted_BT = labels_BT != IGNORED
-    with _only(model, wanted_BT):
-        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False).logits
-    logits_NV = _at_the_end(logits, wanted_BT) if logits.dim() == 3 else logits
+    logits_NV, _ = answer_logits(model, batch)
     losses_N = cross_entropy(logits_NV.float(), labels_BT[wanted_BT], reduction="none")
     losses_BT = torch.zeros_like(labels_BT, dtype=torch.float32).masked_scatter(wanted_BT, losses_N)
     return -losses_BT.sum(dim=1), wanted_BT.sum(dim=1)
 
 
+def answer_logits(model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+    """The logits of the labelled tokens, (tokens, vocabulary), row by row, and the states that the model's head made
+    them of, (tokens, width), or None where the head is not to be found.
+
+    Logits are computed for the labelled tokens only: those of whole rows would be the largest tensors by far, 200 KB a
+    token with a vocabulary of 49,000.
+    """
+    wanted_BT = batch["labels"][:, 1:] != IGNORED
+    with _only(model, wanted_BT) as states:
+        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False).logits
+    logits_NV = _at_the_end(logits, wanted_BT) if logits.dim() == 3 else logits
+    return logits_NV, states[0] if states else None
+
+
 @contextmanager
-def _only(model: nn.Module, wanted_BT: Tensor) -> Iterator[None]:
+def _only(model: nn.Module, wanted_BT: Tensor) -> Iterator[list[Tensor]]:
     """Inside, the model's head sees the states at the wanted places only, and logits are of shape (wanted, vocabulary).
 
-    A model whose head is not to be found gives them for whole rows, as always.
+    What it saw is in the list afterwards. A model whose head is not to be found gives logits for whole rows, as always.
     """
+    states: list[Tensor] = []
     plain: Any = getattr(model, "module", model)  # as it is inside of torch's wrapper for several processes
     head = plain.get_output_embeddings() if hasattr(plain, "get_output_embeddings") else None
 
     def pick(_head: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (_at_the_end(inputs[0], wanted_BT), *inputs[1:])
+        states.append(_at_the_end(inputs[0], wanted_BT))
+        return (states[0], *inputs[1:])
 
     hook = head.register_forward_pre_hook(pick) if head is not None else None
     try:
-        yield
+        yield states
     finally:
         if hook is not None:
             hook.remove()

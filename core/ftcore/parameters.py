@@ -82,6 +82,15 @@ def count(model: nn.Module) -> tuple[int, int]:
     return sum(size for size, trains in sizes if trains), sum(size for size, _ in sizes)
 
 
+def new_head(model: nn.Module) -> nn.Module | None:
+    """The head that a strategy has put on the pre-trained body, or None where the model has its own.
+
+    It starts at random, so a method whose record names it in `heads` trains it and has it in its `state`.
+    """
+    is_classifier = "SequenceClassification" in type(model).__name__
+    return getattr(model, "score", None) if is_classifier else None
+
+
 def decoder_blocks(model: nn.Module) -> nn.ModuleList:
     """The stack of blocks that the model is made of: the longest list of modules of one class.
 

@@ -174,6 +174,23 @@ class AlignmentStrategy(Protocol):
 
 
 @runtime_checkable
+class LearningTrainer(Protocol):
+    """A trainer that learns or remembers something of its own beside the model, such as a value head.
+
+    What a strategy's `trainer` returns is recognised as one by its members. Optional besides:
+    `own_parameter_groups(learning_rate)`, the optimizer's groups for what it trains beside the model.
+    """
+
+    def progress(self) -> dict[str, Tensor]:
+        """What an exact resume needs beyond the states of model and optimizer. Not in the artifact."""
+        ...
+
+    def load_progress(self, progress: Mapping[str, Tensor]) -> None:
+        """Put back what `progress` gave."""
+        ...
+
+
+@runtime_checkable
 class HardwareBackend(Protocol):
     """On what the run computes."""
 

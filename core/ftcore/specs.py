@@ -79,6 +79,8 @@ class MethodSpec(Spec):
     - `artifact`: `adapter` (small, needs the base model) or `model` (stands alone).
     - `mergeable`: `merge` can fold the change into the base weights.
     - `switchable`: `disabled` gives the base model back, so that it can serve as the reference model.
+    - `heads`: the heads that it can tune a model under. With `score` among them it trains the new head of a reward
+      model besides, and saves it.
     """
 
     needs: tuple[str, ...] = ()
@@ -86,6 +88,7 @@ class MethodSpec(Spec):
     artifact: str = "adapter"
     mergeable: bool = True
     switchable: bool = True
+    heads: tuple[str, ...] = ("lm",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +98,17 @@ class StrategySpec(Spec):
     - `examples`: the kinds of example that it learns from (`chat`, `text`, …).
     - `needs_reference`: it compares with the untuned model.
     - `generates`: it lets the model write during training.
+    - `needs_rewards`: it learns from what the run's reward functions say.
     - `learning_rate_scale`: times the method's own learning rate.
+    - `head`: what stands on the model's body: `lm`, the language model's own, or `score`, one number for a whole text.
     """
 
     examples: tuple[str, ...]
     needs_reference: bool = False
     generates: bool = False
+    needs_rewards: bool = False
     learning_rate_scale: float = 1.0
+    head: str = "lm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,12 +134,14 @@ class Evaluation:
     """What one evaluator says: named numbers and, if it likes, samples to look at.
 
     `better` and `percent` say of metrics whose names nobody knows beforehand what `EvaluatorSpec` says of the others.
+    `table` has further numbers for the report that belong together in rows, all with the same names.
     """
 
     metrics: Mapping[str, float]
     samples: tuple[Sample, ...] = ()
     better: Mapping[str, str] = field(default_factory=dict)
     percent: tuple[str, ...] = ()
+    table: tuple[Mapping[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ PLUGINS = (
     "ftcore_plugins.dpo",
     "ftcore_plugins.kto",
     "ftcore_plugins.pairwise",
+    "ftcore_plugins.reward",
+    "ftcore_plugins.ppo",
+    "ftcore_plugins.grpo",
     "ftcore_plugins.cpu",
     "ftcore_plugins.cuda",
     "ftcore_plugins.mps",
@@ -31,5 +34,7 @@ PLUGINS = (
     "ftcore_plugins.metrics",
     "ftcore_plugins.html",
     "ftcore_plugins.compare",
+    "ftcore_plugins.label",
+    "ftcore_plugins.sample",
     "ftcore_plugins.trackers",
 )

@@ -21,3 +21,8 @@ class TestSamples(EvaluatorContract):
 class TestRewards(EvaluatorContract):
     name = "rewards"
     run_file = {"rewards": ["exact", {"name": "length", "target": 3, "weight": 0.5}]}
+
+
+class TestPreference(EvaluatorContract):
+    name = "preference"
+    run_file = {"strategy": "dpo"}

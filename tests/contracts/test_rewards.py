@@ -2,7 +2,10 @@
 
 # ruff: noqa: RUF012 - settings are read, never changed
 
+from pathlib import Path
+
 from ftcore.testing.rewards import RewardContract
+from ftcore.testing.tiny import save_tiny
 from ftcore.types import Sample
 
 
@@ -43,3 +46,17 @@ class TestLength(RewardContract):
     name = "length"
     settings = {"least": 2, "most": 4, "unit": "words"}
     better_first = [answers("two words", "one"), answers("one two three four", "one two three four five six")]
+
+
+class TestModel(RewardContract):
+    name = "model"
+
+    @classmethod
+    def prepare(cls, folder: Path) -> None:
+        """A reward model of its own, trained for two steps."""
+        from ftcore.run.execute import execute
+        from ftcore.testing.runs import plan
+
+        more = {"strategy": "reward", "method": "lora", "train": {"steps": 2}}
+        run, _ = execute(plan(cls.manager(), save_tiny(folder / "base"), folder, "preference", more), cls.manager())
+        cls.settings = {"run": str(run), "batch_size": 3}

@@ -131,6 +131,8 @@ def test_the_weights_reach_trl(tiny: Path, tmp_path: Path):
     more = {"strategy": "kto", "data": str(data), "evaluate": {"holdout": 0}}
     ready = session(plan(MANAGER, tiny, tmp_path, "feedback", more), MANAGER)
     assert (ready.trainer.desirable_weight, ready.trainer.undesirable_weight) == (3, 1)
+    said = [finding.message for finding in ready.plan.findings]
+    assert "6 good and 18 bad answers: a good one weighs 3, a bad one 1" in said
 
 
 # The plan ------------------------------------------------------------------------------------------------------------

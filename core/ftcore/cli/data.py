@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def _preview(
 ) -> None:
     """Show rows as the model will see them: the rendered template, what is learned and what is only read.
 
-    Learned text is green, or stands between ⟦ and ⟧ where there is no colour. The totals below count every row.
+    Learned text is green, or stands between ⟦ and ⟧ where there is no colour. Of answers that are compared or judged,
+    those to learn from are green and those to avoid are red. The totals below count every row.
     """
     command = ctx.command
     assert isinstance(command, ComponentCommand)
@@ -55,7 +57,7 @@ def _preview(
         return
     for number, record in enumerate(records, 1):
         click.echo(click.style(f"── row {number} ", bold=True) + f"({_counts(record)})")
-        _print_tokens(record) if tokens else click.echo(_painted(record))
+        _print_row(record, tokens)
         click.echo()
     _print_account(plan, account)
     for finding in findings:
@@ -63,36 +65,68 @@ def _preview(
 
 
 def _record(tokenizer: Any, row: Any) -> dict[str, Any]:
-    """A row's text, its runs of learned and unlearned text, and its tokens. A character may be several tokens, so runs
-    are decoded whole."""
-    pieces = [tokenizer.decode([token]) for token in row["input_ids"]]
-    pairs = list(zip(row["input_ids"], row["labels"], strict=True))
-    runs = [
-        {"learned": learned, "text": tokenizer.decode([token for token, _ in group])}
-        for learned, group in itertools.groupby(pairs, key=lambda pair: pair[1] != IGNORED)
-    ]
+    """A row's text, its runs of learned and unlearned text, and its tokens; or those of its prompt and each answer."""
+    if "input_ids" in row:
+        return _text(tokenizer, row["input_ids"], [label != IGNORED for label in row["labels"]])
+    parts = {
+        name.removesuffix("_ids"): _text(tokenizer, ids, [name != "prompt_ids"] * len(ids))
+        for name, ids in row.items()
+        if name.endswith("_ids")
+    }
+    # A margin that nobody gave is not a number, and so not equal to itself.
+    known = {name: row[name] for name in ("good", "margin") if name in row and row[name] == row[name]}
+    return {**parts, **known}
+
+
+def _text(tokenizer: Any, ids: Sequence[int], learned: Sequence[bool]) -> dict[str, Any]:
+    """A character may be several tokens, so runs are decoded whole."""
+    pairs = list(zip(ids, learned, strict=True))
     return {
-        "text": tokenizer.decode(row["input_ids"]),
-        "runs": runs,
+        "text": tokenizer.decode(ids),
+        "runs": [
+            {"learned": is_learned, "text": tokenizer.decode([token for token, _ in group])}
+            for is_learned, group in itertools.groupby(pairs, key=lambda pair: pair[1])
+        ],
         "tokens": [
-            {"id": token, "text": piece, "learned": label != IGNORED}
-            for token, piece, label in zip(row["input_ids"], pieces, row["labels"], strict=True)
+            {"id": token, "text": tokenizer.decode([token]), "learned": is_learned} for token, is_learned in pairs
         ],
     }
 
 
+def _parts(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The texts of a row by their names; the text of a row that is one has none."""
+    if "runs" in record:
+        return [("", record)]
+    judged = {True: "good", False: "bad", None: "completion"}[record.get("good")]
+    names = [(judged if name == "completion" else name, part) for name, part in record.items()]
+    return [(name, part) for name, part in names if isinstance(part, dict)]
+
+
 def _counts(record: dict[str, Any]) -> str:
-    learned = sum(token["learned"] for token in record["tokens"])
-    return f"{len(record['tokens'])} tokens, {learned} learned"
+    tokens = [token for _, part in _parts(record) for token in part["tokens"]]
+    return f"{len(tokens)} tokens, {sum(token['learned'] for token in tokens)} learned"
 
 
-def _painted(record: dict[str, Any]) -> str:
+def _print_row(record: dict[str, Any], as_tokens: bool) -> None:
+    """The row as the model sees it. Several texts stand below each other, each behind its name."""
+    for name, part in _parts(record):
+        if as_tokens:
+            click.echo(f"{name}:") if name else None
+            _print_tokens(part)
+        else:
+            painted = _painted(part, "red" if name in ("rejected", "bad") else "green")
+            click.echo(f"{name:<10}" + painted.replace("\n", "\n" + " " * 10) if name else painted)
+    if "margin" in record:
+        click.echo(f"{'margin':<10}{record['margin']:g}")
+
+
+def _painted(part: dict[str, Any], colour: str) -> str:
     """Runs of learned and unlearned tokens, marked twice: by colour, and by brackets for those who see none."""
     return "".join(
-        click.style(f"⟦{_visible(run['text'])}⟧", fg="green", bold=True)
+        click.style(f"⟦{_visible(run['text'])}⟧", fg=colour, bold=True)
         if run["learned"]
         else click.style(_visible(run["text"]), dim=True)
-        for run in record["runs"]
+        for run in part["runs"]
     )
 
 
@@ -101,8 +135,8 @@ def _visible(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
-def _print_tokens(record: dict[str, Any]) -> None:
-    rows = ((str(t["id"]), "learned" if t["learned"] else "·", repr(t["text"])) for t in record["tokens"])
+def _print_tokens(part: dict[str, Any]) -> None:
+    rows = ((str(t["id"]), "learned" if t["learned"] else "·", repr(t["text"])) for t in part["tokens"])
     table(rows, ("id", "", "token"))
 
 

@@ -23,15 +23,9 @@ def outlook(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "backend", f"{plan.backend.spec.name}: {', '.join(hardware.devices)}; {computed}"
     yield "learning rate", f"{train.learning_rate:g}, {train.scheduler}"
     yield "steps", _steps(plan)
-    yield "judged by", ", ".join(_judges(plan)) or "nobody"
+    judges = plan.judges(plan.strategy.spec.examples)
+    yield "judged by", ", ".join(choice.spec.name for choice in judges) or "nobody"
     yield "folder", str(plan.out) if plan.out else "runs/DATE-METHOD-STRATEGY (name it: --out DIR)"
-
-
-def _judges(plan: Plan) -> Iterator[str]:
-    """Evaluators that have something to say about such examples."""
-    for choice in plan.evaluators:
-        if {*choice.spec.examples} & {*plan.strategy.spec.examples} and (plan.rewards or not choice.spec.needs_rewards):
-            yield choice.spec.name
 
 
 def _steps(plan: Plan) -> str:

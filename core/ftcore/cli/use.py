@@ -32,7 +32,7 @@ def chat(folder: Path, prompt: str | None, system: str | None, max_new_tokens: i
     from ftcore.run.folder import read_json
     from ftcore.run.reload import reload
 
-    tuned = reload(folder, options.manager())
+    tuned = reload(folder, options.manager(), head="lm")
     if system is None:
         system = read_json(folder / "data.json").get("system")
         if system and prompt is None:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ftcore.errors import PluginError
+from ftcore.parameters import new_head
 from ftcore.protocols import InitialisedMethod
 from ftcore.run.load import Loaded
 from ftcore.run.session import Data, Session
@@ -15,10 +16,12 @@ def build(loaded: Loaded) -> Session:
     """Raises PluginError when the method leaves nothing to train or the strategy builds no trainer."""
     from transformers import set_seed
 
+    from ftcore.run.head import under_head
+
     plan, prepared = loaded.plan, loaded.prepared
     # Adapters begin at random: the seed is set here so that the same plan begins with the same weights.
     set_seed(plan.train.seed)
-    model = loaded.method.attach(loaded.model)
+    model = loaded.method.attach(under_head(plan.strategy.spec.head, loaded.model, loaded.tokenizer))
     if isinstance(loaded.method, InitialisedMethod):
         loaded.method.initialise(model, loaded.tokenizer)
     if not any(parameter.requires_grad for parameter in model.parameters()):
@@ -27,6 +30,12 @@ def build(loaded: Loaded) -> Session:
             where=plan.method.plugin.key,
             more=[f"the model's parameters: {', '.join(_names(model))}"],
             fix=f"ftcore explain {plan.method.spec.name}",
+        )
+    if (head := new_head(model)) is not None and not any(p.requires_grad for p in head.parameters()):
+        raise PluginError(
+            f"the method {plan.method.spec.name!r} does not train the model's new head, though its record says so",
+            where=plan.method.plugin.key,
+            fix="train and save what ftcore.parameters.new_head gives, or leave heads out of the record",
         )
     if plan.train.gradient_checkpointing and not plan.method.spec.trains_base:
         # Recomputation starts from the block's input, which needs a gradient although the embedding is frozen.
@@ -44,7 +53,8 @@ def build(loaded: Loaded) -> Session:
         data=Data(
             train=prepared.open(prepared.trained),
             heldout=prepared.open(judged),
-            heldout_examples=prepared.examples(judged),
+            heldout_examples=list(prepared.examples(judged)),
+            train_examples=prepared.examples(prepared.trained),
             account=prepared.account(),
         ),
         announcer=loaded.announcer,

@@ -116,6 +116,27 @@ def _combination(plan: Plan, manager: PluginManager) -> Iterator[FtcoreError]:
             value=f"it has {', '.join(sorted(plan.hardware.capabilities))}",
             fix=f"--method {near[0]}" if near else "ftcore doctor",
         )
+    yield from _head(plan, manager)
+    if plan.strategy.spec.needs_rewards and not plan.rewards:
+        yield UsageError(
+            f"the strategy {plan.strategy.spec.name!r} learns from rewards, and the run names no reward function",
+            more=[f"there are {', '.join(sorted(manager.catalogue('rewards')))}"],
+            fix="--rewards NAME",
+        )
+
+
+def _head(plan: Plan, manager: PluginManager) -> Iterator[FtcoreError]:
+    head = plan.strategy.spec.head
+    if head in plan.method.spec.heads:
+        return
+    offers = [offers[0].spec for offers in manager.catalogue("method").values()]
+    able = [spec.name for spec in offers if head in getattr(spec, "heads", ())]
+    yield UsageError(
+        f"the strategy {plan.strategy.spec.name!r} puts a new head on the model, "
+        f"which the method {plan.method.spec.name!r} does not train",
+        more=[f"these do: {', '.join(sorted(able))}"] if able else [],
+        fix=f"--method {able[0]}" if able else None,
+    )
 
 
 def _numbers(plan: Plan) -> Iterator[FtcoreError]:
@@ -158,7 +179,8 @@ def _learning_rate(plan: Plan) -> Iterator[Finding]:
 
 def _unheard_rewards(plan: Plan) -> Iterator[Finding]:
     """A warning about reward functions that nobody would ask."""
-    if plan.rewards and not any(choice.spec.needs_rewards for choice in plan.evaluators):
+    is_heard = plan.strategy.spec.needs_rewards or any(choice.spec.needs_rewards for choice in plan.evaluators)
+    if plan.rewards and not is_heard:
         yield Finding("warning", "no evaluator of this run looks at its reward functions", "add --evaluators rewards")
 
 

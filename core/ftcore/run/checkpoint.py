@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STATE = "state.safetensors"
 PROGRESS = "progress.safetensors"
+TRAINER = "trainer.safetensors"
 SCALER = "scaler.json"
 TRAINER_STATE = "trainer_state.json"  # the name under which transformers' Trainer looks for it
 
@@ -32,11 +33,12 @@ def write(
     keep: int,
     progress: Mapping[str, Tensor] | None = None,
     random_states: Sequence[Mapping[str, Any]] = (),
+    own: Mapping[str, Tensor] | None = None,
 ) -> Path:
     """Write the checkpoint of the trainer's current step below `folder`; drop all but the `keep` newest.
 
     `progress` is what a method remembers from step to step beyond `state`; `random_states` are the `rng_state()` of all
-    processes that train, where this is not the only one.
+    processes that train, where this is not the only one. `own` is what the trainer learns or remembers by itself.
     """
     step = trainer.state.global_step
     final, temporary = folder / f"step-{step:06d}", folder / f".tmp-step-{step:06d}"
@@ -44,7 +46,8 @@ def write(
         shutil.rmtree(stale)
     temporary.mkdir(parents=True)
     try:
-        _fill(temporary, trainer, state, progress, random_states or [rng_state()])
+        parts = {STATE: state, PROGRESS: progress, TRAINER: own}
+        _fill(temporary, trainer, parts, random_states or [rng_state()])
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -59,13 +62,12 @@ def write(
 def _fill(
     folder: Path,
     trainer: Any,
-    state: Mapping[str, Tensor],
-    progress: Mapping[str, Tensor] | None,
+    parts: Mapping[str, Mapping[str, Tensor] | None],
     random_states: Sequence[Mapping[str, Any]],
 ) -> None:
-    save_tensors(folder / STATE, state)
-    if progress is not None:
-        save_tensors(folder / PROGRESS, progress)
+    for name, tensors in parts.items():
+        if tensors is not None:
+            save_tensors(folder / name, tensors)
     _write_optimizer(folder, trainer.optimizer.state_dict())
     write_json(folder / "scheduler.json", trainer.lr_scheduler.state_dict())
     for rank, random_state in enumerate(random_states):

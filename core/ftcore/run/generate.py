@@ -1,12 +1,13 @@
-"""Lets the model answer the held-out prompts, greedily and in batches, as fast as two CPU cores allow.
+"""Lets the model answer prompts in batches, as fast as two CPU cores allow. It judges nothing, and leaves the model be.
 
-It judges nothing and draws nothing at random: the same weights give the same answers. The model is left as it was.
+Held-out prompts are answered greedily, so that the same weights give the same answers; only `draw` draws.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftcore.errors import Interrupted
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedTokenizerBase
 
+    from ftcore.run.reload import Tuned
     from ftcore.run.session import Session
 
 MAX_ROWS = 32
@@ -53,9 +55,10 @@ def generate(session: Session) -> list[Sample]:
     """What the model now writes for `session.prompts()`, in their order.
 
     The prompts are rendered as in training; an answer ends at the end of the turn or after `evaluate.max_new_tokens`.
+    A classifier, such as a reward model, writes nothing.
     """
     asked = session.prompts()
-    if not asked:
+    if not asked or not _writes(session.model):
         return []
     from ftcore.run.tokens import render_prompt
 
@@ -68,6 +71,11 @@ def generate(session: Session) -> list[Sample]:
         Sample(prompt=chat.turns[-1].content, reference=reference, output=output, turns=chat.turns)
         for (chat, reference), output in zip(asked, outputs, strict=True)
     ]
+
+
+def _writes(model: nn.Module) -> bool:
+    can_generate: Any = getattr(model, "can_generate", None)
+    return can_generate is None or bool(can_generate())
 
 
 def batches(lengths: Sequence[int], new_tokens: int) -> Iterator[list[int]]:
@@ -105,6 +113,38 @@ def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
     return tail[0] if is_marker else None
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An answer as tokens and as text. When it `ended` by itself, the last token is the one that ended it."""
+
+    ids: list[int]
+    text: str
+    ended: bool
+
+
+def draw(
+    session: Session | Tuned, rows: Sequence[list[int]], new_tokens: int, temperature: float, top_p: float
+) -> list[Written]:
+    """An answer for each prompt (its token ids), drawn at random, as strategies need them that learn from their own.
+
+    It ends at the end of the turn or after `new_tokens`. `top_p` leaves out the unlikeliest tokens beyond that share.
+    """
+    import torch
+
+    template = getattr(session.plan.strategy.settings, "template", "auto")
+    stops, padding = stop_tokens(session.model, session.tokenizer, template), session.tokenizer.pad_token_id
+    config = _settings(new_tokens, stops, padding, do_sample=True, temperature=temperature, top_p=top_p, top_k=0)
+    found: dict[int, Written] = {}
+    with _answering(session), torch.no_grad():
+        for batch in batches([len(row) for row in rows], new_tokens):
+            prompts = _left_padded([rows[index] for index in batch], padding, _device(session.model))
+            ids_BT = session.model.generate(**prompts, generation_config=config)
+            for index, ids in zip(batch, ids_BT[:, len(rows[batch[0]]) :].tolist(), strict=True):
+                end = next((place + 1 for place, token in enumerate(ids) if token in stops), None)
+                found[index] = Written(ids[:end], _text(ids, stops, session.tokenizer), end is not None)
+    return [found[index] for index in range(len(rows))]
+
+
 def _answers(session: Session, rows: Sequence[list[int]], stops: list[int]) -> list[str]:
     import torch
     from transformers import StoppingCriteriaList
@@ -119,7 +159,7 @@ def _answers(session: Session, rows: Sequence[list[int]], stops: list[int]) -> l
             watch = _Watch(session, stops, done, width=len(rows[batch[0]]))
             ids_BT = session.model.generate(
                 **_left_padded([rows[index] for index in batch], padding, _device(session.model)),
-                generation_config=_greedy(new_tokens, stops, padding),
+                generation_config=_settings(new_tokens, stops, padding, do_sample=False),
                 stopping_criteria=StoppingCriteriaList([watch]),
             )
             written = ids_BT[:, len(rows[batch[0]]) :].tolist()
@@ -149,12 +189,12 @@ def _device(model: nn.Module) -> Any:
     return next(model.parameters()).device
 
 
-def _greedy(new_tokens: int, stops: list[int], padding: int) -> Any:
+def _settings(new_tokens: int, stops: list[int], padding: int, **sampling: Any) -> Any:
     from transformers import GenerationConfig
 
     return GenerationConfig(
+        **sampling,
         max_new_tokens=new_tokens,
-        do_sample=False,
         num_beams=1,
         use_cache=True,
         eos_token_id=stops or None,
@@ -163,7 +203,7 @@ def _greedy(new_tokens: int, stops: list[int], padding: int) -> Any:
 
 
 @contextmanager
-def _answering(session: Session) -> Iterator[None]:
+def _answering(session: Session | Tuned) -> Iterator[None]:
     """Evaluation mode, in the precision of training; afterwards each module is as it was, and so are the defaults.
 
     The model's own generation settings (its temperature, its penalties) are put aside, or they would mix with ours.

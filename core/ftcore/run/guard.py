@@ -13,7 +13,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState
 
 from ftcore.errors import DivergedError, ModelError, ResourceError
 from ftcore.events import CheckpointWritten, StepDone
-from ftcore.protocols import SteppedMethod
+from ftcore.protocols import LearningTrainer, SteppedMethod
 from ftcore.run import checkpoint, team
 from ftcore.run.folder import read_json
 
@@ -29,6 +29,8 @@ def guarded(trainer: type[Trainer], session: Session) -> type[Trainer]:
 class _Guard(Trainer):  # type: ignore[misc]
     session: Session
     optimizer: Any
+    tokens_read: int
+    """By the model in the step under way. A trainer that makes its batches itself adds theirs."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         dtypes = {name: p.dtype for name, p in self.session.model.named_parameters() if p.requires_grad}
@@ -37,7 +39,7 @@ class _Guard(Trainer):  # type: ignore[misc]
         for name, parameter in self.session.model.named_parameters():
             if name in dtypes:
                 parameter.data = parameter.data.to(dtypes[name])
-        self._tokens = 0
+        self.tokens_read = 0
         self.step_began = self.step_ended = time.perf_counter()
         self.remove_callback(PrinterCallback)  # reporters show what it would print
         self.add_callback(_StepWatch(self))
@@ -49,7 +51,7 @@ class _Guard(Trainer):  # type: ignore[misc]
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         if "input_ids" in inputs:
-            self._tokens += int(inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])).sum())
+            self.tokens_read += int(inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])).sum())
         loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
         self._must_be_finite("loss", loss)
         return loss
@@ -83,7 +85,8 @@ class _Guard(Trainer):  # type: ignore[misc]
         return super().train(*args, **kwargs)
 
     def create_optimizer(self, model: Any = None) -> Any:
-        """As transformers does it, but for methods that bring their own parameter groups (LoRA+)."""
+        """As transformers does it, but for methods that bring their own parameter groups (LoRA+), and for what the
+        trainer itself has to train."""
         try:
             return self._create_optimizer(model)
         except (ImportError, ValueError) as error:
@@ -93,12 +96,18 @@ class _Guard(Trainer):  # type: ignore[misc]
             ) from error
 
     def _create_optimizer(self, model: Any) -> Any:
+        if self.optimizer is not None:
+            return super().create_optimizer(model)
         groups = getattr(self.session.method, "parameter_groups", None)
         groups = groups and groups(self.session.model, self.args.learning_rate)
-        if not groups or self.optimizer is not None:
-            return super().create_optimizer(model)
-        cls, kwargs = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-        self.optimizer = cls(groups, **{"weight_decay": self.args.weight_decay, **kwargs})
+        if groups:
+            cls, kwargs = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            self.optimizer = cls(groups, **{"weight_decay": self.args.weight_decay, **kwargs})
+        else:
+            self.optimizer = super().create_optimizer(model)
+        own = getattr(self, "own_parameter_groups", None)
+        for group in own(self.args.learning_rate) if own else ():
+            self.optimizer.add_param_group(group)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, *args: Any, **kwargs: Any) -> Any:
@@ -115,10 +124,10 @@ class _Guard(Trainer):  # type: ignore[misc]
         if "loss" not in logs:
             return
         metrics = {key: float(value) for key, value in logs.items() if isinstance(value, (int, float))}
-        measured = {"tokens": sum(team.every(self._tokens)), "seconds": self.step_ended - self.step_began}
+        measured = {"tokens": sum(team.every(self.tokens_read)), "seconds": self.step_ended - self.step_began}
         metrics |= {**measured, "memory_bytes": self.session.backend.memory()}
         self.state.log_history[-1] |= measured
-        self._tokens = 0
+        self.tokens_read = 0
         self.session.emit(StepDone(self.state.global_step, self.state.max_steps, metrics))
 
     # Checkpoints -----------------------------------------------------------------------------------------------------
@@ -131,8 +140,9 @@ class _Guard(Trainer):  # type: ignore[misc]
     def _write_checkpoint(self, random_states: list[dict[str, Any]]) -> Path:
         method, model = self.session.method, self.session.model
         progress = method.progress(model) if isinstance(method, SteppedMethod) else None
+        own = self.progress() if isinstance(self, LearningTrainer) else None
         folder, keep = self.session.folder / "checkpoints", self.session.plan.checkpoints.keep
-        return checkpoint.write(self, method.state(model), folder, keep, progress, random_states)
+        return checkpoint.write(self, method.state(model), folder, keep, progress, random_states, own)
 
     def take_up(self, folder: Path) -> None:
         """Be where the checkpoint is, without training on."""
@@ -146,6 +156,8 @@ class _Guard(Trainer):  # type: ignore[misc]
             if isinstance(self.session.method, SteppedMethod):
                 progress = checkpoint.load_tensors(Path(resume_from_checkpoint) / checkpoint.PROGRESS)
                 self.session.method.load_progress(self.session.model, progress)
+            if isinstance(self, LearningTrainer):
+                self.load_progress(checkpoint.load_tensors(Path(resume_from_checkpoint) / checkpoint.TRAINER))
         except ValueError as error:
             raise ModelError(f"the checkpoint does not fit the model: {error}", where=resume_from_checkpoint) from None
 

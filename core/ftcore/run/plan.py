@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -138,6 +138,17 @@ class Plan:
         yield from (entry.function for entry in self.rewards)
         yield from self.evaluators
         yield from self.reporters
+
+    def judges(self, kinds: Iterable[str]) -> list[Choice[EvaluatorSpec]]:
+        """The evaluators that have something to say about held-out rows of these kinds."""
+        found = set(kinds)
+        return [
+            choice
+            for choice in self.evaluators
+            if (not choice.spec.examples or found & set(choice.spec.examples))
+            and (self.rewards or not choice.spec.needs_rewards)
+            and (self.strategy.spec.head == "lm" or not choice.spec.generates)
+        ]
 
     @property
     def workers(self) -> int:

@@ -80,11 +80,11 @@ class Prepared:
         columns = [data.column(name) for name in data.column_names if name.endswith("_ids")]
         return max(int(pc.max(pc.list_flatten(column)).as_py()) for column in columns)
 
-    def examples(self, indices: Sequence[int]) -> list[Example]:
+    def examples(self, indices: Sequence[int]) -> Sequence[Example]:
+        """Those rows as examples, each read when it is asked for."""
         from datasets import Dataset
 
-        rows = Dataset.from_file(str(self.path)).select(indices)["example"]
-        return [load_example(row) for row in rows]
+        return _Examples(Dataset.from_file(str(self.path)).select(indices).select_columns("example"))
 
     def account(self) -> dict[str, Any]:
         """The sums over all sources, as they stand in data.json."""
@@ -101,6 +101,19 @@ class Prepared:
         system = next(iter(self.systems)) if len(self.systems) == 1 else None
         sources = [account.dump() for account in self.accounts]
         return {**totals, "dropped": dropped, "system": system, "sources": sources}
+
+
+class _Examples(Sequence[Example]):
+    def __init__(self, rows: Dataset) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        return load_example(self._rows[index]["example"])
 
 
 def prepare(

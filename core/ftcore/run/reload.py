@@ -34,10 +34,12 @@ class Tuned:
     tokenizer: PreTrainedTokenizerBase
 
 
-def reload(folder: Path, manager: PluginManager, dtype: str | None = None) -> Tuned:
+def reload(folder: Path, manager: PluginManager, dtype: str | None = None, head: str | None = None) -> Tuned:
     """The model of a finished run. `dtype` overrides the precision (`float32` for merging).
 
-    Raises UsageError for a folder that is no finished run, ModelError for one whose artifact has changed.
+    `head` is what the caller needs: `lm` for a model that writes, `score` for one that scores, None for either.
+    Raises UsageError for a folder that is no finished run or whose model is of the other sort, ModelError for one whose
+    artifact has changed.
     """
     quiet()
     artifact = folder / "model"
@@ -54,19 +56,35 @@ def reload(folder: Path, manager: PluginManager, dtype: str | None = None) -> Tu
             fix=f"train it anew: ftcore run {folder / 'run.yaml'} --out {folder}-2",
         )
     plan = resolve_run(manager, folder)
+    must_have_head(plan, head, folder)
     if dtype:
         plan = dataclasses.replace(plan, precision=Precision(dtype))
     method = plan.method.build()
     if plan.method.spec.artifact == "adapter":
-        model = _adapted(plan, method, artifact)
         tokenizer, _ = load_tokenizer(plan.model.build())
+        model = _adapted(plan, method, artifact, tokenizer)
     else:
         model, tokenizer = _whole(plan, artifact)
     return Tuned(plan, method, model.eval(), tokenizer)
 
 
-def _adapted(plan: Plan, method: TuningMethod, artifact: Path) -> Any:
-    model = method.attach(load_model(plan, plan.model.build(), plan.backend.build(), method))
+def must_have_head(plan: Plan, wanted: str | None, folder: Path) -> None:
+    """Raise UsageError where the model of the run in `folder`, whose plan this is, is of the other sort."""
+    if wanted is None or plan.strategy.spec.head == wanted:
+        return
+    what = f"this is a run of the strategy {plan.strategy.spec.name!r}"
+    if wanted == "score":
+        raise UsageError(f"{what}, whose model gives no scores", where=str(folder), fix="ftcore list strategies")
+    raise UsageError(
+        f"{what}: its model scores answers and writes none", where=str(folder), fix=f"ftcore report {folder}"
+    )
+
+
+def _adapted(plan: Plan, method: TuningMethod, artifact: Path, tokenizer: PreTrainedTokenizerBase) -> Any:
+    from ftcore.run.head import under_head
+
+    base = load_model(plan, plan.model.build(), plan.backend.build(), method)
+    model = method.attach(under_head(plan.strategy.spec.head, base, tokenizer))
     try:
         method.load_state(model, load_tensors(artifact / ADAPTER))
     except ValueError as error:
@@ -76,13 +94,18 @@ def _adapted(plan: Plan, method: TuningMethod, artifact: Path) -> Any:
 
 def _whole(plan: Plan, artifact: Path) -> tuple[Any, Any]:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(
+    from ftcore.run.head import in_full_precision
+
+    scores = plan.strategy.spec.head == "score"
+    model = (AutoModelForSequenceClassification if scores else AutoModelForCausalLM).from_pretrained(
         str(artifact),
         dtype=getattr(torch, plan.precision.weights),
         device_map={"": plan.backend.build().device()},
         trust_remote_code=False,
         use_safetensors=True,
     )
+    if scores:
+        model = in_full_precision(model)
     return model, AutoTokenizer.from_pretrained(str(artifact), trust_remote_code=False)

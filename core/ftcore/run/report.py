@@ -104,6 +104,7 @@ def report(outcome: Outcome, started: datetime.datetime) -> Report:
         **_directions(outcome),
         "judged": _judged(session),
         "samples": _samples(outcome),
+        "tables": {name: list(map(dict, said.table)) for name, said in outcome.after.items() if said.table},
         "training": outcome.training,
         "versions": versions(),
         "plugins": plugins(session.plan),

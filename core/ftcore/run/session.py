@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The rows of a run as tensors-to-be, on disk, and as examples for those that are held out.
+    """The rows of a run as tensors-to-be, on disk, and as examples; those to train on are read when they are asked for.
 
-    `train` and `heldout` have the columns `input_ids` and `labels` (-100 where nothing is learned), a list of integers
-    each. `account` says what became of every row read.
+    `train` and `heldout` have the columns that `ftcore.run.compared.encode` gives their kind of example. `account` says
+    what became of every row read.
     """
 
     train: Dataset
     heldout: Dataset
     heldout_examples: Sequence[Example]
+    train_examples: Sequence[Example]
     account: Mapping[str, Any]
 
 

@@ -106,12 +106,7 @@ def _is_done(checkpoint: Path) -> bool:
 def _judge(session: Session, when: Any) -> Results:
     """Ask every evaluator that can judge these rows. Training's random numbers are left as they were."""
     kinds = {example.kind for example in session.data.heldout_examples}
-    asked = [
-        choice
-        for choice in session.plan.evaluators
-        if (not choice.spec.examples or kinds & set(choice.spec.examples))
-        and (session.plan.rewards or not choice.spec.needs_rewards)
-    ]
+    asked = session.plan.judges(kinds)
     if not (kinds or asked):
         return {}
     results = {}
@@ -240,10 +235,9 @@ def _steps(session: Session) -> int:
     if session.plan.train.steps:
         return session.plan.train.steps
     trainer: Any = session.trainer
-    plan = session.plan
-    batches = math.ceil(math.ceil(len(trainer.train_dataset) / plan.micro_batch) / plan.workers)
-    in_a_step = plan.train.batch_size // (plan.workers * plan.micro_batch)
-    return math.ceil(plan.train.epochs * max(1, math.ceil(batches / in_a_step)))
+    batches = len(trainer.get_train_dataloader())
+    in_a_step: int = trainer.args.gradient_accumulation_steps
+    return math.ceil(session.plan.train.epochs * max(1, math.ceil(batches / in_a_step)))
 
 
 def dump_results(results: Results) -> dict[str, Any]:

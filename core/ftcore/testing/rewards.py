@@ -15,6 +15,8 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+import pytest
+
 from ftcore.protocols import Reward
 from ftcore.specs import RewardSpec
 from ftcore.testing.contract import Contract
@@ -61,9 +63,10 @@ class RewardContract(Contract):
         """Training shuffles and splits batches, and asks more than once."""
         reward = self.build()
         scores = list(reward.scores(self.samples))
+        same = pytest.approx(scores, rel=1e-4, abs=1e-5)  # a model rounds a little otherwise in another batch
         backwards = list(reward.scores(self.samples[::-1]))
-        assert backwards[::-1] == scores, "in another order, samples get other scores"
-        assert [reward.scores([sample])[0] for sample in self.samples] == scores, "alone, samples get other scores"
+        assert backwards[::-1] == same, "in another order, samples get other scores"
+        assert [reward.scores([sample])[0] for sample in self.samples] == same, "alone, samples get other scores"
 
     def test_a_missing_reference_breaks_nothing(self) -> None:
         if not self.spec().needs_reference:

@@ -26,8 +26,8 @@ def ftcore_evaluators():
     yield EvaluatorSpec(
         name="preference",
         summary="share of held-out pairs whose chosen answer the model gives more, and by how much",
-        metrics={"accuracy": "up", "margin": "up"},
-        percent=("accuracy",),
+        metrics={"accuracy": "up", "margin": "up", "calibration_error": "down"},
+        percent=("accuracy", "calibration_error"),
         examples=("preference",),
         factory=Ref("ftcore_plugins.evaluation.preference:Preference"),
         default=True,
@@ -48,7 +48,7 @@ def ftcore_evaluators():
         metrics={"reward": "up"},
         generates=True,
         needs_rewards=True,
-        examples=("chat",),
+        examples=("chat", "preference", "feedback", "prompt"),
         factory=Ref("ftcore_plugins.evaluation.evaluators:Rewards"),
         default=True,
     )

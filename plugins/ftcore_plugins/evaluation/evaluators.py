@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 class Loss:
     """`loss` is the strategy's own, in nats a learned token for `sft`; `perplexity` is its exponential.
 
-    Perplexity is left out where the loss is no mean negative log-likelihood, as for preferences.
+    Perplexity is left out where the loss is no mean negative log-likelihood, as for preferences. A strategy that learns
+    from what the model writes has no loss of rows at all.
     """
 
     def evaluate(self, session: Session) -> Evaluation:
+        if session.plan.strategy.spec.generates:
+            return Evaluation({})
         loss = session.heldout_loss()
         metrics = {"loss": loss}
         if _is_likelihood(session.plan):

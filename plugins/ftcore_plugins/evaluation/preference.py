@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ftcore.errors import Interrupted
 from ftcore.events import PhaseAdvanced, PhaseStarted
 from ftcore.types import Evaluation
+from ftcore_plugins.evaluation.calibration import expected_calibration_error, reliability
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -23,7 +25,8 @@ MAX_TOKENS = 2048
 class Preference:
     """`accuracy` is the share of pairs whose chosen answer the model gives more; `margin` is by how much on average.
 
-    Of a language model that is the log-probability of the answer a token, in nats; of a reward model its score.
+    Of a language model that is the log-probability of the answer a token, in nats; of a reward model its score. A
+    reward model also says how sure it is of a pair, and `calibration_error` is by how much that is off.
     """
 
     def evaluate(self, session: Session) -> Evaluation:
@@ -39,7 +42,12 @@ class Preference:
                 margins += (chosen - rejected).tolist()
                 session.emit(PhaseAdvanced(len(margins)))
         accuracy = sum(margin > 0 for margin in margins) / len(margins)
-        return Evaluation({"accuracy": accuracy, "margin": fmean(margins)})
+        metrics = {"accuracy": accuracy, "margin": fmean(margins)}
+        if not _is_reward_model(session.model):
+            return Evaluation(metrics)
+        bins = reliability(margins)
+        metrics["calibration_error"] = expected_calibration_error(bins)
+        return Evaluation(metrics, table=tuple(map(asdict, bins)))
 
 
 def _batches(pairs: Any) -> Iterator[list[Mapping[str, Any]]]:

@@ -13,6 +13,7 @@ def ftcore_tuning_methods():
         trains_base=True,
         artifact="model",
         switchable=False,
+        heads=("lm", "score"),
         # What trains is trained as in full fine-tuning, so its learning rate is the same.
         defaults={"learning_rate": 5e-5},
     )

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ftcore.errors import UsageError, did_you_mean
-from ftcore.parameters import decoder_blocks, freeze_all
+from ftcore.parameters import decoder_blocks, freeze_all, new_head
 from ftcore_plugins.freeze.config import FreezeConfig
 from ftcore_plugins.full.method import Full
 
@@ -35,10 +35,12 @@ class Freeze(Full):
         return model
 
     def _modules(self, model: PreTrainedModel) -> Iterator[nn.Module]:
+        if (head := new_head(model)) is not None:
+            yield head
         if self.config.blocks:
             yield from decoder_blocks(model)[-self.config.blocks :]
         if self.config.head:
-            head = model.get_output_embeddings()
+            head = model.get_output_embeddings() or new_head(model)
             if head is None:
                 raise UsageError(
                     f"{type(model).__name__} has no output head", where="method.head", fix="--no-method.head"

@@ -13,6 +13,7 @@ def ftcore_tuning_methods():
         trains_base=True,
         artifact="model",
         switchable=False,
+        heads=("lm", "score"),
         # Published recipes go from 2e-5 at 7B (Zephyr, Alpaca) to 1e-3 at 135M (SmolLM2), smaller models taking larger
         # steps; 5e-5, transformers' own default, is safe at 7B and not yet slow at 1B.
         defaults={"learning_rate": 5e-5},

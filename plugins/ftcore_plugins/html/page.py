@@ -32,6 +32,7 @@ def render(report: Report, folder: Path, settings: HtmlConfig | None = None) -> 
         title=_title(report),
         headline=headline(report),
         changes=changes(report),
+        tables=_tables(report),
         tiles=_tiles(report),
         started=_date(report.get("started")),
         has_numbers=bool(found),
@@ -77,6 +78,15 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
         where = " ".join(str(facts[key]) for key in ("device", "precision") if facts.get(key))
         tiles.append(("peak memory", size(training["peak_memory_bytes"]), where))
     return tiles
+
+
+def _tables(report: Report) -> list[dict[str, Any]]:
+    """What evaluators say in rows, such as how often a reward model is right when it is so and so sure."""
+    return [
+        {"title": name, "names": list(rows[0]), "rows": [list(map(number, row.values())) for row in rows]}
+        for name, rows in (report.get("tables") or {}).items()
+        if rows
+    ]
 
 
 def _account(data: Report) -> dict[str, Any]:

@@ -11,6 +11,7 @@ def ftcore_tuning_methods():
         summary="small matrices beside the frozen weights train",
         config=Ref("ftcore_plugins.lora.config:LoraConfig"),
         factory=Ref("ftcore_plugins.lora.method:Lora"),
+        heads=("lm", "score"),
         packages=("peft",),
         default=True,
         relatives=(

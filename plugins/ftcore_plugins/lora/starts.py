@@ -36,7 +36,7 @@ def start_from_weights(model: PeftModel, init: str) -> None:
         False,
         0.0,
     )
-    model.add_adapter(START, config)
+    PeftModel.add_adapter(model, START, config)  # a classifier's own would give its head a second copy
     model.base_model.set_adapter([TRAINED, START])
     for layer in lora_layers(model):
         weight = dequantize_module_weight(layer.get_base_layer()).detach().to(torch.float32)

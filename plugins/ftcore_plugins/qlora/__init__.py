@@ -11,6 +11,7 @@ def ftcore_tuning_methods():
         summary="LoRA over base weights held in four bits",
         config=Ref("ftcore_plugins.qlora.config:QloraConfig"),
         factory=Ref("ftcore_plugins.qlora.method:Qlora"),
+        heads=("lm", "score"),
         packages=("peft", "bitsandbytes"),
         needs=("nf4",),
         # As LoRA: the rate that QLoRA's authors used up to 13B (table 9).

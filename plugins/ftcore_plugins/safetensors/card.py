@@ -36,7 +36,7 @@ def _front_matter(session: Session, is_peft: bool) -> str:
         "base_model": name if not name.startswith((".", "/")) else None,
         "library_name": "peft" if is_peft else "transformers" if is_whole else None,
         "license": license_of() if license_of else None,
-        "pipeline_tag": "text-generation",
+        "pipeline_tag": "text-generation" if plan.strategy.spec.head == "lm" else "text-classification",
         "tags": ["ftcore", plan.method.spec.name, plan.strategy.spec.name],
     }
     known = {key: value for key, value in values.items() if value is not None}
@@ -54,25 +54,30 @@ def _introduction(session: Session) -> Iterator[str]:
 
 
 def _usage(session: Session, is_peft: bool) -> Iterator[str]:
-    if session.plan.method.spec.artifact == "model":
-        lines = ['model = AutoModelForCausalLM.from_pretrained("FOLDER")']
+    spec, name = session.plan.method.spec, session.loader.name()
+    scores = session.plan.strategy.spec.head == "score"
+    kind, more = ("AutoModelForSequenceClassification", ", num_labels=1") if scores else ("AutoModelForCausalLM", "")
+    if spec.artifact == "model":
+        lines = [f'model = {kind}.from_pretrained("FOLDER")']
     elif is_peft:
-        lines = [f'model = AutoModelForCausalLM.from_pretrained("{session.loader.name()}")']
+        lines = [f'model = {kind}.from_pretrained("{name}"{more})']
         lines += ['model = PeftModel.from_pretrained(model, "FOLDER")']
     else:
-        can_merge = session.plan.method.spec.mergeable
-        merge = ", or fold it into its base model with `ftcore merge RUN`" if can_merge else ""
-        yield f"Use it with `ftcore chat RUN`{merge}.\n"
+        merge = ", or fold it into its base model with `ftcore merge RUN`" if spec.mergeable else ""
+        command = "ftcore run --rewards model --rewards.run RUN" if scores else "ftcore chat RUN"
+        yield f"Use it with `{command}`{merge}.\n"
         usage = getattr(session.method, "usage", None)
-        if usage:
-            yield f"Without ftcore:\n\n```python\n{usage(session.loader.name()).rstrip()}\n```\n"
+        if usage and not scores:
+            yield f"Without ftcore:\n\n```python\n{usage(name).rstrip()}\n```\n"
         return
     yield "```python"
     if is_peft:
         yield "from peft import PeftModel"
-    yield "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+    yield f"from transformers import {kind}, AutoTokenizer\n"
     yield from lines
     yield 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
+    if scores:
+        yield "model.config.pad_token_id = tokenizer.pad_token_id  # the score is read at the last other token"
     yield "```\n"
 
 

@@ -1,0 +1,192 @@
+"""PPO as a transformers Trainer: one of its steps is one rollout, learned from in several updates.
+
+The Trainer does the last update of a step itself, so that checkpoints, clipping, the learning rate's schedule and
+everything else that happens between steps are as in any other run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+from transformers import Trainer
+
+from ftcore.parameters import copy_into
+from ftcore.run.generate import draw
+from ftcore.run.rewards import RewardFunctions
+from ftcore.run.tokens import render_prompt
+from ftcore.types import ChatExample, Sample
+from ftcore_plugins.grpo.completions import Completions
+from ftcore_plugins.ppo import objective
+from ftcore_plugins.ppo.policy import Reference, Said, Side, ask, log_probs, value_head, without_dropout
+from ftcore_plugins.ppo.rollout import Rollout, learnable, reward
+
+if TYPE_CHECKING:
+    from ftcore.run.session import Session
+    from ftcore_plugins.ppo.config import PpoConfig
+
+PRICE = "price"
+"""The name under which the price of divergence stands in a checkpoint."""
+
+
+class Numbered(Dataset):  # type: ignore[type-arg]
+    """Stands for the prompts in the Trainer's sampler, which shuffles their numbers."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+def numbers(rows: Sequence[int]) -> dict[str, Tensor]:
+    return {"prompts": torch.tensor(rows)}
+
+
+class PpoTrainer(Trainer):
+    session: Session
+    tokens_read: int
+
+    def __init__(self, *args: Any, asked: Sequence[tuple[ChatExample, str]], config: PpoConfig, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.asked, self.config = asked, config
+        self.functions = RewardFunctions(self.session.plan.rewards)
+        self.value_head = value_head(self.session.model)
+        self.reference = Reference(self.session)
+        self.price = objective.Price(config.kl, config.kl_target, config.kl_gain)
+        self.completions = Completions(self.session.folder)
+        self._metrics: dict[str, float] = {}
+
+    # What it learns beside the model ---------------------------------------------------------------------------------
+
+    def own_parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        return [{"params": list(self.value_head.parameters()), "lr": learning_rate * self.config.value_rate}]
+
+    def progress(self) -> dict[str, Tensor]:
+        return {**self.value_head.state_dict(), PRICE: torch.tensor(self.price.value, dtype=torch.float64)}
+
+    def load_progress(self, progress: Mapping[str, Tensor]) -> None:
+        copy_into(self.value_head.state_dict(), {name: t for name, t in progress.items() if name != PRICE})
+        self.price.value = float(progress[PRICE])
+
+    # A step ----------------------------------------------------------------------------------------------------------
+
+    def training_step(self, model: nn.Module, inputs: Mapping[str, Tensor], *_: Any, **__: Any) -> Tensor:
+        """Write answers and learn from them; the gradient of the last update is left for the Trainer to apply."""
+        model.train()
+        with without_dropout(model):
+            rollout = self._rollout(model, inputs["prompts"].tolist())
+            self.optimizer.zero_grad()
+            learned: list[dict[str, float]] = []
+            for rows in self._minibatches(len(rollout)):
+                if learned:
+                    self._update(model)
+                learned.append(self._learn(model, rollout, rows))
+        self._metrics |= {name: fmean(each[name] for each in learned) for name in learned[0]}
+        return torch.tensor(self._metrics.pop("loss"), device=self.args.device)
+
+    def _rollout(self, model: nn.Module, chosen: Sequence[int]) -> Rollout:
+        config, tokenizer = self.config, self.session.tokenizer
+        asked = [self.asked[number] for number in chosen]
+        texts = [render_prompt(chat.turns, chat.tools, tokenizer, config.template) for chat, _ in asked]
+        prompts: list[list[int]] = tokenizer(texts, add_special_tokens=config.template == "none")["input_ids"]
+        written = draw(self.session, prompts, config.max_new_tokens, config.temperature, config.top_p)
+        samples = [
+            Sample(chat.turns[-1].content, reference, answer.text, chat.turns)
+            for (chat, reference), answer in zip(asked, written, strict=True)
+        ]
+        rewarded = reward(self.functions, samples, written, config.missing_eos_penalty)
+        sides = [(prompt, answer.ids) for prompt, answer in zip(prompts, written, strict=True)]
+        said, reference_BT = self._before_learning(model, sides)
+        rollout, metrics = learnable(sides, said, reference_BT, rewarded.totals, self.price.value, config)
+        self._metrics = {**rewarded.metrics, **metrics, "kl_price": self.price.value}
+        self.price.update(metrics["kl"])
+        self.completions.write(self.state.global_step + 1, [
+            {"prompt": sample.prompt, "completion": sample.output, "rewards": scores, "reward": total}
+            for sample, scores, total in zip(samples, rewarded.scores, rewarded.totals, strict=True)
+        ])  # fmt: skip
+        self.tokens_read += sum(len(prompt) + len(answer) for prompt, answer in sides)
+        return rollout
+
+    @torch.no_grad()
+    def _before_learning(self, model: nn.Module, sides: Sequence[Side]) -> tuple[Said, Tensor]:
+        """What policy and value head say of the answers, and how likely the reference would have written them."""
+        parts = [sides[rows.start : rows.stop] for rows in _pieces(range(len(sides)), self.session.plan.micro_batch)]
+        said = [self._ask(model, part) for part in parts]
+        padding, temperature = self.session.tokenizer.pad_token_id, self.config.temperature
+        with self.reference.model(model) as reference:
+            theirs = [log_probs(reference, part, padding, temperature) for part in parts]
+        names = ("log_probs", "entropy", "values")
+        return Said(**{name: _joined([getattr(each, name) for each in said]) for name in names}), _joined(theirs)
+
+    def _ask(self, model: nn.Module, sides: Sequence[Side]) -> Said:
+        return ask(model, self.value_head, sides, self.session.tokenizer.pad_token_id, self.config.temperature)
+
+    def _minibatches(self, count: int) -> Iterator[list[int]]:
+        """Each pass takes the answers in another order. The last batch of an epoch may have fewer of them."""
+        for _ in range(self.config.passes):
+            for rows in torch.randperm(count).tensor_split(min(count, self.config.minibatches)):
+                yield rows.tolist()
+
+    def _learn(self, model: nn.Module, rollout: Rollout, rows: Sequence[int]) -> dict[str, float]:
+        """Accumulate the gradient of one update over as many answers at once as fit into memory."""
+        config, tokens = self.config, float(rollout.mask[list(rows)].sum())
+        sums: dict[str, float] = {}
+        for piece in _pieces(rows, self.session.plan.micro_batch):
+            part = rollout.part(piece)
+            said = self._ask(model, part.sides)
+            policy, clipped = objective.policy_loss(
+                said.log_probs, part.old_log_probs, part.advantages, part.mask, config.clip
+            )
+            value = objective.value_loss(said.values, part.old_values, part.returns, part.mask, config.value_clip)
+            loss = policy + config.value_weight * value
+            share = float(part.mask.sum()) / tokens
+            self.accelerator.backward(loss * share)
+            found = {"loss": loss, "policy_loss": policy, "value_loss": value, "clip_fraction": clipped}
+            for name, number in found.items():
+                sums[name] = sums.get(name, 0.0) + share * float(number.detach())
+        return sums
+
+    def _update(self, model: nn.Module) -> None:
+        """What the Trainer does after a step, within one."""
+        norm = self._clip_grad_norm(model) if self.args.max_grad_norm > 0 else None
+        self._get_grad_norm(model, grad_norm=norm)  # the guard's, which refuses a norm that is not finite
+        self.control = self.callback_handler.on_pre_optimizer_step(self.args, self.state, self.control)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        """The value head by itself: its gradient is large at first, and would take all of the norm."""
+        norm = super()._clip_grad_norm(model)
+        nn.utils.clip_grad_norm_(self.value_head.parameters(), self.args.max_grad_norm)
+        return norm
+
+    # What is said of it ----------------------------------------------------------------------------------------------
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        if "loss" in logs:
+            logs.update(self._metrics)
+        super().log(logs, *args, **kwargs)
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """The mean reward of what the model writes for the held-out prompts, negated to be a loss."""
+        samples = self.session.samples()
+        totals = self.functions.totals(self.functions.scores(samples))
+        return {"eval_loss": -fmean(totals) if totals else 0.0}
+
+
+def _pieces(rows: Any, size: int) -> Iterator[Any]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """Answers of several batches in one, as wide as the widest."""
+    return pad_sequence([row for part in parts for row in part], batch_first=True)
