@@ -47,6 +47,9 @@ def ftcore_plan_findings(plan):
     if minibatches > batch:
         message = f"strategy.minibatches {minibatches} is more than the {batch} prompts of train.batch_size"
         yield Finding("error", message, f"--strategy.minibatches {batch}")
+    if not plan.method.spec.switchable:
+        message = f"{plan.method.spec.name} cannot be switched off, so ppo keeps a copy of the untuned model in memory"
+        yield Finding("note", message, "--method lora")
     if dropout := getattr(plan.method.settings, "dropout", 0):
         message = f"method.dropout {dropout:g} may make noise in the ratios of probabilities that ppo clips"
         yield Finding("note", message, "--method.dropout 0")
