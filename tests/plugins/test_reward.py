@@ -279,8 +279,8 @@ def test_a_run_that_is_no_reward_models_is_refused_before_anything_loads(
 
 def test_calibration_by_hand():
     surely = math.log(9)  # σ = 0.9
-    bins = reliability([surely, surely, surely, -surely, 0.0], bins=5)
-    assert [(each.low, each.pairs) for each in bins] == [(0.5, 1), (0.9, 4)]
+    bins = reliability([surely, surely, surely, -surely, 0.0], bins=4)  # 0.9 is the inside of a bin, not its edge
+    assert [(each.low, each.pairs) for each in bins] == [(0.5, 1), (0.875, 4)]
     assert bins[0].confidence == 0.5 == bins[0].accuracy
     assert bins[1].confidence == pytest.approx(0.9)
     assert bins[1].accuracy == 0.75
