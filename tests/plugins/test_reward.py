@@ -21,6 +21,7 @@ from ftcore.run.train import train
 from ftcore.testing.runs import plan, session
 from ftcore.testing.tiny import ARCHITECTURES, tiny_model, tiny_tokenizer
 from ftcore.types import Sample, Turn
+from ftcore_plugins.console.facts import next_pairs
 from ftcore_plugins.evaluation.calibration import expected_calibration_error, reliability
 from ftcore_plugins.lora_family.table import ROWS
 from ftcore_plugins.reward.config import ModelConfig
@@ -196,6 +197,9 @@ def test_it_learns_and_its_report_says_how_far_it_can_be_believed(judge: Path):
     assert 0 <= after["calibration_error"] < 0.5
     assert sum(row["pairs"] for row in report["tables"]["preference"]) == 4
     assert "preference, in detail" in (judge / "report.html").read_text()
+    following = dict(next_pairs(report, judge, ["html"]))
+    assert "talk to it" not in following
+    assert following["ask it"].endswith(f"--rewards.run {judge}")
     card = (judge / "model" / "README.md").read_text()
     assert "AutoModelForSequenceClassification.from_pretrained(" in card
     assert "pipeline_tag: text-classification" in card

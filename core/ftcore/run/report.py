@@ -111,6 +111,7 @@ def report(outcome: Outcome, started: datetime.datetime) -> Report:
         "artifact": {
             "kind": session.plan.method.spec.artifact,
             "mergeable": session.plan.method.spec.mergeable,
+            "head": session.plan.strategy.spec.head,
             "files": outcome.files,
             "verified": True,
         },

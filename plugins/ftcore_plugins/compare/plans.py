@@ -37,7 +37,8 @@ class Job:
     @property
     def metrics(self) -> list[Key]:
         """What the evaluators will measure."""
-        return [(choice.spec.name, metric) for choice in self.plan.evaluators for metric in choice.spec.metrics]
+        judges = self.plan.judges(self.plan.strategy.spec.examples)
+        return [(choice.spec.name, metric) for choice in judges for metric in choice.spec.metrics]
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,10 @@ def next_pairs(report: Mapping[str, Any], folder: Path, reporters: Sequence[str]
     pairs = [(artifact.get("kind") or "result", path_text(folder / "model"))]
     if "html" in reporters:
         pairs.append(("report", path_text(folder / "report.html")))
-    pairs.append(("talk to it", f"ftcore chat {run}"))
+    if artifact.get("head", "lm") == "lm":
+        pairs.append(("talk to it", f"ftcore chat {run}"))
+    else:
+        pairs.append(("ask it", f"ftcore run … --rewards model --rewards.run {run}"))
     if artifact.get("kind") == "adapter" and artifact.get("mergeable", True):
         pairs.append(("merge it", f"ftcore merge {run}"))
     return pairs
