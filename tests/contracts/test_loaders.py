@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from ftcore.cli.main import main
 from ftcore.testing.loaders import LoaderContract
 from ftcore.testing.tiny import save_tiny
+from tests.conftest import echo_rows, write_rows
 from tests.plugins.test_hub_model import Hub, use
 from tests.plugins.test_local import write_gguf
 
@@ -22,6 +24,17 @@ class TestFolder(LoaderContract):
     @classmethod
     def prepare(cls, folder: Path) -> None:
         cls.settings = {"path": str(save_tiny(folder))}
+
+
+class TestRun(LoaderContract):
+    name = "run"
+
+    @classmethod
+    def prepare(cls, folder: Path) -> None:
+        rows = write_rows(folder / "rows.jsonl", echo_rows(8))
+        line = f"run --model {save_tiny(folder / 'tiny')} --data {rows} --method lora --train.steps 1 --evaluators none"
+        assert main([*line.split(), "--out", str(folder / "run")]) == 0
+        cls.settings = {"path": str(folder / "run")}
 
 
 class TestGguf(LoaderContract):

@@ -273,7 +273,7 @@ def test_a_run_that_is_no_reward_models_is_refused_before_anything_loads(
     refused = ftcore(*line, other)
     assert refused.code == 2
     assert "whose model gives no scores" in refused.err
-    assert "there is no run in this folder" in ftcore(*line, tmp_path).err
+    assert "this is not the folder of a run" in ftcore(*line, tmp_path).err
     (other / "model").rmdir()
     assert f"ftcore resume {other}" in ftcore(*line, other).err
 

@@ -8,9 +8,9 @@ from typing import Any
 from ftcore.errors import ModelError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.protocols import MergeableMethod
+from ftcore.run.finished import plan_of
 from ftcore.run.folder import manifest, read_json, writable, write_json
 from ftcore.run.reload import Tuned, reload
-from ftcore.run.resolve import resolve_run
 from ftcore.specs import MethodSpec
 
 TOLERANCE = 1e-3
@@ -27,8 +27,7 @@ def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "floa
     precision = getattr(torch, dtype, None)
     if not isinstance(precision, torch.dtype) or not precision.is_floating_point:
         raise UsageError(f"there is no dtype {dtype!r}", fix="--dtype float32")
-    if (folder / "run.yaml").is_file():  # else `reload` says what is wrong with the folder
-        _must_be_mergeable(resolve_run(manager, folder).method.spec, folder)
+    must_be_mergeable(plan_of(folder, manager).method.spec, folder)
     tuned = reload(folder, manager, dtype="float32")
     assert isinstance(tuned.method, MergeableMethod)
     _must_be_its_base(tuned, folder)
@@ -46,7 +45,8 @@ def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "floa
     return difference
 
 
-def _must_be_mergeable(spec: MethodSpec, folder: Path) -> None:
+def must_be_mergeable(spec: MethodSpec, folder: Path) -> None:
+    """Raise UsageError where what the run in `folder` has learned cannot be folded into its base model."""
     if spec.artifact == "model":
         raise UsageError(
             f"there is nothing to merge: the result of {spec.name!r} is a whole model already",

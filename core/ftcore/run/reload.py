@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.errors import ModelError, UsageError
+from ftcore.errors import ModelError
 from ftcore.manager import PluginManager
 from ftcore.protocols import TuningMethod
 from ftcore.run.checkpoint import load_tensors
+from ftcore.run.finished import plan_of
 from ftcore.run.folder import verify_manifest
 from ftcore.run.load import load_model, load_tokenizer
 from ftcore.run.plan import Plan
 from ftcore.run.quiet import quiet
-from ftcore.run.resolve import resolve_run
 from ftcore.types import Precision
 
 if TYPE_CHECKING:
@@ -42,11 +42,8 @@ def reload(folder: Path, manager: PluginManager, dtype: str | None = None, head:
     artifact has changed.
     """
     quiet()
+    plan = plan_of(folder, manager, head)
     artifact = folder / "model"
-    if not (folder / "run.yaml").is_file():
-        raise UsageError("this is not the folder of a run", where=str(folder), fix="ls runs")
-    if not artifact.is_dir():
-        raise UsageError("the run is not finished", where=str(folder), fix=f"ftcore resume {folder}")
     wrong = verify_manifest(artifact)
     if wrong:
         raise ModelError(
@@ -55,8 +52,6 @@ def reload(folder: Path, manager: PluginManager, dtype: str | None = None, head:
             more=wrong,
             fix=f"train it anew: ftcore run {folder / 'run.yaml'} --out {folder}-2",
         )
-    plan = resolve_run(manager, folder)
-    must_have_head(plan, head, folder)
     if dtype:
         plan = dataclasses.replace(plan, precision=Precision(dtype))
     method = plan.method.build()
@@ -66,18 +61,6 @@ def reload(folder: Path, manager: PluginManager, dtype: str | None = None, head:
     else:
         model, tokenizer = _whole(plan, artifact)
     return Tuned(plan, method, model.eval(), tokenizer)
-
-
-def must_have_head(plan: Plan, wanted: str | None, folder: Path) -> None:
-    """Raise UsageError where the model of the run in `folder`, whose plan this is, is of the other sort."""
-    if wanted is None or plan.strategy.spec.head == wanted:
-        return
-    what = f"this is a run of the strategy {plan.strategy.spec.name!r}"
-    if wanted == "score":
-        raise UsageError(f"{what}, whose model gives no scores", where=str(folder), fix="ftcore list strategies")
-    raise UsageError(
-        f"{what}: its model scores answers and writes none", where=str(folder), fix=f"ftcore report {folder}"
-    )
 
 
 def _adapted(plan: Plan, method: TuningMethod, artifact: Path, tokenizer: PreTrainedTokenizerBase) -> Any:

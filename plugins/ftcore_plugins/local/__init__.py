@@ -1,4 +1,4 @@
-"""Models on this machine: a folder as transformers saves it, or a GGUF file. It downloads nothing."""
+"""Models on this machine: a folder as transformers saves it, a finished run, or a GGUF file. It downloads nothing."""
 
 from ftcore import LoaderSpec, Ref, hookimpl
 
@@ -14,6 +14,14 @@ def ftcore_model_loaders():
         factory=Ref("ftcore_plugins.local.gguf:Gguf"),
         packages=("gguf",),
         extra="gguf",
+    )
+    yield LoaderSpec(
+        name="run",
+        summary="the result of a finished run; an adapter is folded into its base model first",
+        argument="path",
+        claims=Ref("ftcore_plugins.local.claims:is_run"),
+        config=Ref("ftcore_plugins.local.config:RunConfig"),
+        factory=Ref("ftcore_plugins.local.run:Run"),
     )
     yield LoaderSpec(
         name="folder",

@@ -25,25 +25,29 @@ def models_folder() -> Path:
 
 
 def cached(key: str, make: Callable[[Path], None]) -> Path:
-    """The folder for `key`, made by `make(empty folder)` if it is not there yet.
+    """The folder of the cache for `key`, `made` if it is not there yet. Raises ResourceError as `made` does."""
+    return made(models_folder() / key, make)
+
+
+def made(final: Path, make: Callable[[Path], None]) -> Path:
+    """The folder `final`, made by `make(empty folder)` if it is not there yet.
 
     `make` works in a folder beside, which is renamed at the end. So a folder with the right name is complete, and of
     two processes that make the same one, both get the first that was finished. Raises ResourceError if the disk is
     full or not writable.
     """
-    final = models_folder() / key
     if final.is_dir():
         return final
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=final.parent))
+        work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
     except OSError as error:
         raise _cannot_write(final.parent, error) from error
     try:
-        made = work / key  # with the permissions that a folder usually has; mkdtemp closes its own to others
-        made.mkdir()
-        make(made)
-        _rename(made, final)
+        new = work / final.name  # with the permissions that a folder usually has; mkdtemp closes its own to others
+        new.mkdir()
+        make(new)
+        _rename(new, final)
     except OSError as error:
         raise _cannot_write(final.parent, error) from error
     finally:
@@ -51,9 +55,9 @@ def cached(key: str, make: Callable[[Path], None]) -> Path:
     return final
 
 
-def _rename(made: Path, final: Path) -> None:
+def _rename(new: Path, final: Path) -> None:
     try:
-        os.rename(made, final)
+        os.rename(new, final)
     except OSError:
         # Another process was first; a folder is never renamed onto one that holds something.
         if not final.is_dir():
@@ -63,5 +67,5 @@ def _rename(made: Path, final: Path) -> None:
 def _cannot_write(folder: Path, error: OSError) -> ResourceError:
     reason = error.strerror or str(error)
     return ResourceError(
-        f"the model cache cannot be written: {reason}", where=str(folder), fix="FTCORE_CACHE=FOLDER ftcore …"
+        f"the unpacked model cannot be written: {reason}", where=str(folder), fix="FTCORE_CACHE=FOLDER ftcore …"
     )

@@ -67,6 +67,9 @@ def _missing(path: Path, shown: str) -> Finding:
 
 def _no_config(path: Path, shown: str) -> Finding:
     if (path / "adapter_config.json").is_file():
+        if (path.parent / "run.yaml").is_file():
+            run = Path(shown).parent.as_posix()
+            return Finding("error", f"{shown} is the adapter of a run, not a model", f"--model {run}")
         base = read_json(path / "adapter_config.json").get("base_model_name_or_path")
         message = f"{shown} is an adapter, not a model; its base model is {base or 'not named in it'}"
         return Finding("error", message, f"--model {base}" if base else "--model BASE_MODEL")

@@ -1,4 +1,4 @@
-"""Tells from the text alone, or from a look at the disk, whether `--model TEXT` means a folder or a GGUF file."""
+"""Tells from the text alone, or from a look at the disk, whether `--model TEXT` is a run, a folder or a GGUF file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ _PATH = re.compile(r"(\.{1,2}|~[\w.-]*)?[/\\]|\.{1,2}$|~$|[A-Za-z]:[/\\]")
 def is_gguf_file(text: str) -> bool:
     """Whether the text names a GGUF file, there or not."""
     return text.lower().endswith(".gguf") and not Path(text).expanduser().is_dir()
+
+
+def is_run(text: str) -> bool:
+    """Whether the text is the folder of a run, finished or not."""
+    folder = Path(text).expanduser()
+    return (folder / "run.yaml").is_file() and not (folder / "config.json").is_file()
 
 
 def is_folder(text: str) -> bool:

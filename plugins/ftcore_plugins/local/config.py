@@ -17,3 +17,10 @@ class GgufConfig(Settings):
 
     path: str
     """The GGUF file. Relative to where ftcore is started; `~` is your home."""
+
+
+class RunConfig(Settings):
+    """Which run."""
+
+    path: str
+    """The folder of a finished run. Relative to where ftcore is started; `~` is your home."""

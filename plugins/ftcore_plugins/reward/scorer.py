@@ -7,11 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.errors import FtcoreError, UsageError
-from ftcore.manager import PluginManager
+from ftcore.cli.main import options
+from ftcore.errors import FtcoreError
 from ftcore.run.checkpoint import restore_rng, rng_state
-from ftcore.run.reload import must_have_head, reload
-from ftcore.run.resolve import resolve_run
+from ftcore.run.finished import plan_of
+from ftcore.run.reload import reload
 from ftcore.types import FeedbackExample, Sample, Turn
 
 if TYPE_CHECKING:
@@ -50,13 +50,8 @@ def refusal(config: ModelConfig) -> FtcoreError | None:
 
     The settings themselves do not look: what was trained by the scores is still used when the judge is gone.
     """
-    folder = Path(config.run).expanduser()
-    if not (folder / "run.yaml").is_file():
-        return UsageError("there is no run in this folder", fix="--rewards.run runs/NAME")
-    if not (folder / "model").is_dir():
-        return UsageError("the run is not finished", fix=f"ftcore resume {config.run}")
     try:
-        must_have_head(resolve_run(PluginManager.discover(), folder), "score", folder)
+        plan_of(Path(config.run).expanduser(), options.manager(), "score")
     except FtcoreError as error:
         return error
     return None
@@ -70,7 +65,7 @@ def _loaded(folder: Path) -> Tuned:
     """
     state = rng_state()
     try:
-        return reload(folder, PluginManager.discover(), head="score")
+        return reload(folder, options.manager(), head="score")
     finally:
         restore_rng(state)
 
