@@ -21,14 +21,15 @@ import pluggy
 
 import ftcore
 from ftcore import hookspecs
-from ftcore.errors import PluginError, UsageError
+from ftcore.errors import FtcoreError, PluginError, UsageError
 from ftcore.loading import hung
-from ftcore.loading.front import check_hooks, hook_functions, import_file, import_front, wrong_record
+from ftcore.loading.front import check_hooks, hook_functions, import_file, import_front
 from ftcore.loading.installed import third_parties
 from ftcore.loading.patience import Stalled, patience
 from ftcore.loading.plugin import BUILT_IN, FILE, Command, Offer, Plugin, pick
 from ftcore.loading.policy import Policy, check_denied
-from ftcore.loading.words import in_words, place
+from ftcore.loading.records import offered
+from ftcore.loading.words import definition, in_words, place
 from ftcore.specs import KINDS, CommandSpec
 from ftcore.unknown import unknown
 
@@ -70,6 +71,7 @@ class PluginManager:
         manager.load_installed()
         for file in manager.recipe["files"]:
             manager.load_file(Path(file))
+        manager._files_must_work()
         check_denied(deny, manager.plugins)
         return manager
 
@@ -106,6 +108,18 @@ class PluginManager:
                 where=(error and place(error)) or str(path),
                 fix="ftcore hooks" if isinstance(error, PluginError) else f"python {path}",
             ) from error
+
+    def _files_must_work(self) -> None:
+        """Ask what files offer as soon as they are loaded: one that fails there is refused like one that does not load.
+
+        Raises PluginError with the line at fault.
+        """
+        files = [plugin for plugin in self.plugins if plugin.is_file and plugin.state == "active"]
+        if files:
+            self.ask_all()
+        for plugin in files:
+            if plugin.state != "active":
+                raise PluginError(str(plugin.problem), where=plugin.where or plugin.module, fix=plugin.fix)
 
     def _load(self, plugin: Plugin, load: Callable[[], ModuleType]) -> BaseException | None:
         """Load a plugin unless it was stopped before; what it raised, if it did."""
@@ -166,13 +180,8 @@ class PluginManager:
         self.commands()
 
     def _records(self, hook: str, record: type[R]) -> Iterator[tuple[Plugin, R]]:
-        for plugin, given in self._each(hook, _records, {}):
-            for one in given:
-                problem = wrong_record(one, hook, record)
-                if problem:
-                    plugin.stop("broken", problem, plugin.check)
-                else:
-                    yield plugin, one
+        for plugin, given in self._each(hook, partial(_records, hook, record), {}):
+            yield from ((plugin, one) for one in given)
 
     def each(self, hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Any]]:
         """Call a hook plugin by plugin, so that one that raises is left out and the others are heard."""
@@ -190,6 +199,7 @@ class PluginManager:
                 raise
             except BaseException as error:
                 self._break(plugin, hook, error)
+                plugin.where = plugin.where or definition(impl.function)
                 continue
             yield plugin, result
 
@@ -265,18 +275,21 @@ class PluginManager:
 
     def _break(self, plugin: Plugin, where: str | None, error: BaseException) -> None:
         """Leave a plugin out for what it did in `where`, a hook or a place; None means while it was imported."""
+        fix = f"ftcore hooks {where}" if plugin.is_file and where in hook_functions() else plugin.check
         if isinstance(error, Stalled):
             hung.remember(plugin)
-            plugin.stop("hung", f"{where or 'its import'} hangs: {error}", plugin.check)
+            plugin.stop("hung", f"{where or 'its import'} hangs: {error}", fix)
         else:
-            said = in_words(error)
-            plugin.stop("broken", f"{where} raised {said}" if where else said, plugin.check)
+            said, is_verdict = in_words(error), isinstance(error, PluginError)
+            fix = (isinstance(error, FtcoreError) and error.fix) or fix
+            plugin.stop("broken", f"{where} raised {said}" if where and not is_verdict else said, fix)
+        plugin.where = place(error)
 
 
-def _records(function: Callable[[], Any]) -> list[Any]:
+def _records(hook: str, record: type[R], function: Callable[[], Any]) -> list[R]:
     """What a plugin offers. Unlike an observer, who may copy files, it has no reason to take its time."""
     with patience():
-        return list(function() or ())
+        return offered(hook, record, function)
 
 
 def _answer(function: Callable[..., Any], *arguments: Any) -> Any:

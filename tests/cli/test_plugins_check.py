@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ftcore.testing.verdicts import in_words
+from tests import distributions
 from tests.conftest import Terminal
 
 FAQ = """
@@ -101,14 +102,16 @@ def test_a_plugin_that_only_observes_has_nothing_to_test(ftcore: Terminal, tmp_p
     assert "file:check_watch works and offers no component; its hooks: ftcore_after_run" in done.out
 
 
-def test_a_plugin_whose_hook_raises_fails(ftcore: Terminal, tmp_path: Path) -> None:
-    path = tmp_path / "check_raises.py"
-    path.write_text("from ftcore import hookimpl\n\n@hookimpl\ndef ftcore_tuning_methods():\n    return 1 / 0\n")
-    done = ftcore("plugins", "check", "--plugin", path, "--json")
+def test_a_plugin_whose_hook_raises_fails(ftcore: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from ftcore import hookimpl\n\n@hookimpl\ndef ftcore_tuning_methods():\n    return 1 / 0\n"
+    distributions.install(tmp_path, "check-raises", code)
+    monkeypatch.syspath_prepend(tmp_path)
+    done = ftcore("plugins", "check", "check-raises", "--json")
     assert done.code == 7
     (record,) = done.json["plugins"]
     assert record["state"] == "broken"
     assert "ZeroDivisionError" in record["problem"]
+    assert record["where"] == f"{tmp_path / 'check_raises.py'}:5"
 
 
 def test_an_unknown_plugin_is_refused(ftcore: Terminal) -> None:

@@ -311,10 +311,10 @@ def test_the_table_of_a_run_file_holds_two_lists_of_names():
 
 def test_a_file_is_a_plugin_when_it_is_named(tmp_path: Path):
     path = tmp_path / "mine.py"
-    path.write_text(METHOD.format(name="mine"))
+    path.write_text(METHOD.format(name="mine").replace("x:Y", "json:loads"))
     assert PluginManager.discover([str(path), str(path)]).find("method", "mine").plugin.key == "file:mine"
     (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "mine.py").write_text(METHOD.format(name="other"))
+    (tmp_path / "more" / "mine.py").write_text(path.read_text())
     with pytest.raises(UsageError, match="two plugin files are called mine"):
         PluginManager.discover([str(path), str(tmp_path / "more" / "mine.py")])
 
@@ -327,6 +327,55 @@ def test_a_file_that_does_not_load_is_an_error_at_once_with_the_line(tmp_path: P
     assert error.value.where == f"{path}:3"
     with pytest.raises(UsageError, match="no such plugin file"):
         PluginManager.discover([str(tmp_path / "absent.py")])
+
+
+OFFER = """from ftcore import MethodSpec, Ref, hookimpl
+
+
+@hookimpl
+def ftcore_tuning_methods():
+    {}
+
+
+class Norms: ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("offer", "line", "problem", "fix"),
+    [
+        ("yield MethodSpec(name='n', sumary='s', factory=Ref('offering:Norms'))", 6,
+         "MethodSpec has no field 'sumary' (did you mean 'summary'?)", "ftcore hooks ftcore_tuning_methods"),
+        ("return MethodSpec(name='n', summary='s', factory=Ref('offering:Norms'))", 4,
+         "ftcore_tuning_methods returns a MethodSpec; it should yield it", "yield MethodSpec(…)"),
+        ("yield MethodSpec(name='n', summary='s', factory=Ref('offering:Norm'))", 4,
+         "the factory of 'n' is not where its record says: the file has no 'Norm'", 'factory=Ref("offering:Norms")'),
+        ("yield MethodSpec(name='n', summary='s', factory=Ref('norms_:Norms'))", 4,
+         "there is no module 'norms_'", 'factory=Ref("offering:Norms")'),
+        ("yield 1 / 0", 6, "ftcore_tuning_methods raised ZeroDivisionError", "ftcore hooks ftcore_tuning_methods"),
+    ],
+)  # fmt: skip
+def test_a_file_that_fails_in_its_hook_is_an_error_at_once_with_the_line(
+    tmp_path: Path, offer: str, line: int, problem: str, fix: str
+):
+    path = tmp_path / "offering.py"
+    path.write_text(OFFER.format(offer))
+    with pytest.raises(PluginError) as error:
+        PluginManager.discover([str(path)])
+    assert problem in error.value.what
+    assert error.value.where == f"{path}:{line}"
+    assert error.value.fix == fix
+
+
+def test_two_files_that_offer_one_name_are_told_apart_by_their_own(tmp_path: Path):
+    files = [str(tmp_path / f"{name}_norms.py") for name in ("ours", "theirs")]
+    for file in files:
+        Path(file).write_text(METHOD.format(name="norms").replace("x:Y", "json:loads"))
+    manager = PluginManager.discover(files)
+    with pytest.raises(PluginError, match="2 plugins offer the tuning method 'norms'") as error:
+        manager.find("method", "norms")
+    assert error.value.fix == "--method ours_norms/norms"
+    assert manager.find("method", "theirs_norms/norms").plugin.module == files[1]
 
 
 # Asking ---------------------------------------------------------------------------------------------------------------

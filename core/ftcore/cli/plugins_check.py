@@ -79,7 +79,8 @@ def _components(manager: PluginManager, plugins: Sequence[Plugin]) -> Iterator[t
 def _record(plugins: Sequence[Plugin], verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return {
         "plugins": [
-            {"key": one.key, "version": one.version, "state": one.state, "problem": one.problem} for one in plugins
+            {key: getattr(one, key) for key in ("key", "version", "state", "problem", "where", "fix")}
+            for one in plugins
         ],
         "components": [
             {
@@ -104,7 +105,8 @@ def _show(plugins: Sequence[Plugin], verdicts: Sequence[Verdict]) -> None:
 
     for plugin in plugins:
         if plugin.state != "active":
-            click.echo(click.style(f"{plugin.key} is {plugin.state}: {plugin.problem}", fg="red"))
+            where = f"{plugin.where}: " if plugin.where else ""
+            click.echo(click.style(f"{plugin.key} is {plugin.state}: {where}{plugin.problem}", fg="red"))
         elif not any(verdict.offer.plugin.key == plugin.key for verdict in verdicts):
             click.echo(f"{plugin.key} works and offers no component; its hooks: {', '.join(plugin.hooks) or 'none'}")
     if not verdicts:

@@ -1,4 +1,4 @@
-"""Importing a plugin's front, whatever it does, and judging its hooks and records before anybody relies on them."""
+"""Importing a plugin's front, whatever it does, and judging its hooks before anybody relies on them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import importlib.util
 import inspect
-import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -17,10 +16,6 @@ from typing import Any
 from ftcore import hookspecs
 from ftcore.errors import PluginError, did_you_mean
 from ftcore.loading.patience import patience
-from ftcore.specs import CommandSpec, Ref, Spec
-
-NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
-"""What a component may be called: `plugin/name`, `name:rest` and `one,two` mean something of their own."""
 
 
 def import_front(module: str) -> ModuleType:
@@ -76,18 +71,3 @@ def check_hooks(module: ModuleType) -> None:
 
 def _arguments(function: Callable[..., Any]) -> list[str]:
     return list(inspect.signature(function).parameters)
-
-
-def wrong_record(record: object, hook: str, wanted: type) -> str | None:
-    """What is wrong with something that a hook gave, in words; None for a record that can be used."""
-    if not isinstance(record, wanted):
-        return f"{hook} gave {record!r}, not a {wanted.__name__}"
-    assert isinstance(record, (Spec, CommandSpec))
-    if not isinstance(record.name, str) or not NAME.fullmatch(record.name):
-        return f"{hook} gave a {wanted.__name__} with the name {record.name!r}, which cannot be typed"
-    for field, value in (("factory", record.factory), ("config", getattr(record, "config", None))):
-        if not isinstance(value, Ref) and (field, value) != ("config", None):
-            return f"{hook} gave {record.name!r} with the {field} {value!r}; write Ref('package.module:Name')"
-    if not isinstance(record.summary, str):
-        return f"{hook} gave {record.name!r} with the summary {record.summary!r}, which is no text"
-    return None

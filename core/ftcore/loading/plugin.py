@@ -27,7 +27,7 @@ class Plugin:
     - `hung`: its import, or a hook, stood still.
     - `broken`: its import or a hook raised, or it offers what no plugin can.
 
-    In all but the first, `problem` says why and `fix` what to type.
+    In all but the first, `problem` says why, `where` at which line if that is known, and `fix` what to type.
     """
 
     key: str
@@ -37,6 +37,7 @@ class Plugin:
     state: State = "active"
     problem: str | None = None
     fix: str | None = None
+    where: str | None = None
     offers: list[str] = field(default_factory=list)
     hooks: list[str] = field(default_factory=list)
     info: Path | None = None
@@ -63,6 +64,9 @@ class Plugin:
         """Whether a word means this plugin: its key, its name, or its distribution in any spelling that pip takes."""
         return word in (self.key, self.name) or canonical(word) == canonical(self.distribution)
 
+    def qualify(self, name: str) -> str:
+        return f"{self.name if self.is_file else self.distribution}/{name}"
+
     def stop(self, state: State, problem: str, fix: str | None = None) -> None:
         self.state, self.problem, self.fix = state, problem, fix
 
@@ -76,8 +80,8 @@ class Offer:
 
     @property
     def qualified(self) -> str:
-        """The name that is never ambiguous: `acme/lora`."""
-        return f"{self.plugin.distribution}/{self.spec.name}"
+        """The name that is never ambiguous: `acme/lora`, and of a file `norms/lora`."""
+        return self.plugin.qualify(self.spec.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ class Command:
 
     @property
     def qualified(self) -> str:
-        return f"{self.plugin.distribution}/{self.spec.name}"
+        return self.plugin.qualify(self.spec.name)
 
 
 Offered = TypeVar("Offered", Offer, Command)

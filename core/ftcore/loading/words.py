@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ftcore.errors import PluginError
 from ftcore.loading.patience import Stalled
@@ -22,9 +24,9 @@ def in_words(error: BaseException) -> str:
 
 
 def place(error: BaseException) -> str | None:
-    """File and line from which an error came; None for our own verdict on a plugin."""
+    """File and line from which an error came; of our own verdict on a plugin what it says, which may be None."""
     if isinstance(error, PluginError):
-        return None
+        return error.where
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     import traceback  # 5 ms, and only where something is wrong
@@ -33,6 +35,11 @@ def place(error: BaseException) -> str | None:
         frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(("<", str(OURS)))
     ]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
+
+
+def definition(function: Callable[..., Any]) -> str:
+    """File and line where a function begins, for what no line of it raised."""
+    return f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
 
 
 def remedy(error: BaseException) -> str:

@@ -51,10 +51,7 @@ class Choice(Generic[S]):
                 f"the {KINDS[self.kind].title} {self.spec.name!r} is not where its record says: {error.what}",
                 where=self.plugin.module if self.plugin.distribution == "file" else self.plugin.key,
                 value=self.spec.factory.target,
-                # Of a file, what does not load is not another package but a name that the record has wrong.
-                fix=f'Ref("{self.plugin.name}:{self.spec.factory.target.partition(":")[2]}")'
-                if self.plugin.distribution == "file"
-                else error.fix,
+                fix=error.fix,
             ) from error
         built = factory() if self.settings is None else factory(self.settings)
         lacking = [name for name in members(self.kind) if not hasattr(built, name)]

@@ -1,0 +1,93 @@
+"""What a hook offers: records that can be used, all of them or none, with a verdict in plain words."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from types import ModuleType
+from typing import Any, TypeVar
+
+from ftcore.errors import PluginError, closest, did_you_mean
+from ftcore.loading.words import place
+from ftcore.specs import CommandSpec, Ref, Spec
+
+NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
+"""What a component may be called: `plugin/name`, `name:rest` and `one,two` mean something of their own."""
+
+R = TypeVar("R")
+
+
+def offered(hook: str, wanted: type[R], function: Callable[[], Any]) -> list[R]:
+    """The records that a plugin's implementation of a hook gives. Raises PluginError for what is no such record."""
+    try:
+        given = function()
+        if isinstance(given, wanted):
+            raise PluginError(
+                f"{hook} returns a {wanted.__name__}; it should yield it", fix=f"yield {wanted.__name__}(…)"
+            )
+        records = list(given or ())
+    except TypeError as error:
+        raise _unknown_field(error, wanted) or error from None
+    module = sys.modules[function.__module__]
+    for record in records:
+        problem = wrong_record(record, hook, wanted)
+        if problem:
+            raise PluginError(problem)
+        if hasattr(module, "__ftcore_file__"):
+            _check_references(record, module)
+    return records
+
+
+def _unknown_field(error: TypeError, wanted: type[Any]) -> PluginError | None:
+    """What Python calls an unexpected keyword argument of `__init__`."""
+    found = re.match(rf"{wanted.__name__}\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    if found is None:
+        return None
+    known = [field.name for field in fields(wanted)]
+    return PluginError(
+        f"{wanted.__name__} has no field {found[1]!r}{did_you_mean(found[1], known)}", where=place(error)
+    )
+
+
+def wrong_record(record: object, hook: str, wanted: type) -> str | None:
+    """What is wrong with something that a hook gave, in words; None for a record that can be used."""
+    if not isinstance(record, wanted):
+        return f"{hook} gave {record!r}, not a {wanted.__name__}"
+    assert isinstance(record, (Spec, CommandSpec))
+    if not isinstance(record.name, str) or not NAME.fullmatch(record.name):
+        return f"{hook} gave a {wanted.__name__} with the name {record.name!r}, which cannot be typed"
+    for field, value in (("factory", record.factory), ("config", getattr(record, "config", None))):
+        if not isinstance(value, Ref) and (field, value) != ("config", None):
+            return f"{hook} gave {record.name!r} with the {field} {value!r}; write Ref('package.module:Name')"
+    if not isinstance(record.summary, str):
+        return f"{hook} gave {record.name!r} with the summary {record.summary!r}, which is no text"
+    return None
+
+
+def _check_references(record: Any, file: ModuleType) -> None:
+    """Raise PluginError where a reference of a plugin file names nothing in it, or a module that there is not."""
+    for field in fields(record):
+        reference = getattr(record, field.name)
+        if not isinstance(reference, Ref):
+            continue
+        module, _, name = reference.target.partition(":")
+        first = name.partition(".")[0]
+        is_own = module == file.__name__
+        if hasattr(file, first) if is_own else _is_there(module, record):
+            continue
+        own = [word for word, value in vars(file).items() if getattr(value, "__module__", None) == file.__name__]
+        meant = first if hasattr(file, first) else closest(first, own)
+        wrong = f"the file has no {first!r}" if is_own else f"there is no module {module!r}"
+        raise PluginError(
+            f"the {field.name} of {record.name!r} is not where its record says: {wrong}",
+            fix=f'{field.name}=Ref("{file.__name__}:{meant or "NAME"}")',
+        )
+
+
+def _is_there(module: str, record: Any) -> bool:
+    """Whether a module can be found; of a package that the record says it needs the plan knows more to say."""
+    top = module.partition(".")[0]
+    return top in (*sys.modules, *getattr(record, "packages", ())) or importlib.util.find_spec(top) is not None
