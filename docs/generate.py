@@ -6,6 +6,7 @@ prose and is left alone. `python docs/generate.py` writes, `python docs/generate
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -13,6 +14,7 @@ import textwrap
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -23,6 +25,7 @@ from ftcore.cli.main import COMMANDS, cli
 from ftcore.cli.options import Axis, ComponentCommand
 from ftcore.manager import PluginManager, hook_functions
 from ftcore.specs import KINDS, Ref, Spec
+from ftcore.testing import offered as checked
 
 DOCS = Path(__file__).parent
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
@@ -60,6 +63,18 @@ def source(thing: Any) -> Iterator[str]:
     """A class as it stands in the code, without its decorators."""
     code = inspect.getsource(thing)
     yield from python(code[code.index("class ") :])
+
+
+def words_under_fields(cls: type) -> dict[str, str]:
+    """The text under each field of a class."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(tree, ast.ClassDef)
+    return {
+        before.target.id: inspect.cleandoc(str(after.value.value))
+        for before, after in pairwise(tree.body)
+        if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name)
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+    }
 
 
 def shown(value: Any) -> str:
@@ -210,6 +225,19 @@ def roles() -> Iterator[str]:
     yield from table(("role", "what files may call it"), rows)
 
 
+def check_keys() -> Iterator[str]:
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for kind, contract in checked.CONTRACTS.items():
+        for key, cls in checked.keys(contract.load()).items():
+            words = words_under_fields(cls).get(key) or inspect.getdoc(getattr(cls, key)) or ""
+            kinds.setdefault((key, words), []).append(f"`{kind}`")
+    rows = (
+        (f"`{key}`", "all" if len(found) == len(KINDS) else ", ".join(found), words)
+        for (key, words), found in kinds.items()
+    )
+    yield from table(("key", "kinds", "what it is"), rows)
+
+
 def demo_size() -> Iterator[str]:
     fields = offered("data")["demo"].config.load().model_fields
     yield f"{fields['rows'].default} orders train, {fields['heldout'].default} judge."
@@ -279,6 +307,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "formats": formats,
     "roles": roles,
     "demo-size": demo_size,
+    "check-keys": check_keys,
     "exit-codes": exit_codes,
     "commands": commands,
     "choosing-options": choosing_options,

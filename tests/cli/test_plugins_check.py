@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ftcore.errors import PluginError
+from ftcore.testing.offered import contract
 from ftcore.testing.verdicts import in_words
 from tests import distributions
 from tests.conftest import Terminal
@@ -58,6 +61,7 @@ def test_an_installed_distribution_that_keeps_its_promises_passes(shell: Termina
     assert done.code == 0, done.out + done.err
     assert "faq" in done.out
     assert done.out.count("passed") == 2
+    assert done.out.count("passed in part") == 1
     assert "failed" not in done.out
     assert "1 left out: no `bad_rows` that hold no example" in done.out
 
@@ -67,7 +71,8 @@ def test_a_broken_promise_is_named_in_plain_words(ftcore: Terminal, tmp_path: Pa
     done = ftcore("plugins", "check", "--plugin", path, "--json")
     assert done.code == 7
     faq, short = done.json["components"]
-    assert (faq["kind"], faq["name"], faq["plugin"], faq["passed"]) == ("format", "faq", "file:check_bad", True)
+    assert (faq["kind"], faq["name"], faq["plugin"]) == ("format", "faq", "file:check_bad")
+    assert (faq["passed"], faq["result"], short["result"]) == (True, "passed in part", "failed")
     assert faq["left_out"] == [
         {"promise": "a bad row is refused with a reason", "why": "no `bad_rows` that hold no example"}
     ]
@@ -85,6 +90,39 @@ def test_hints_that_are_none_break_the_component_and_no_other(ftcore: Terminal, 
     assert short["passed"]
     assert [promise["promise"] for promise in faq["broken"]] == ["it can be tested"]
     assert "FTCORE_CHECK maps the kind and name of a component" in faq["broken"][0]["why"]
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (
+            {"format:faq": {"row": []}},
+            "'row' that means nothing (did you mean 'rows'?); for a dataset format",
+        ),
+        ({"format:faq": {"plugin_files": ()}}, "'plugin_files' that means nothing"),
+        ({"reward:short": {}}, "'reward:short' that means nothing (did you mean 'rewards:short'?)"),
+    ],
+)
+def test_a_misspelt_hint_is_refused(tmp_path: Path, given: dict[str, Any], what: str) -> None:
+    path = plugin(tmp_path, f"check_{abs(hash(what))}", "0.0")
+    path.write_text(path.read_text() + f"FTCORE_CHECK = {given}\n")
+    with pytest.raises(PluginError, match=re.escape(what)):
+        contract("format", "faq", (str(path),))
+
+
+def test_hints_take_the_place_of_what_the_contract_has(tmp_path: Path) -> None:
+    path = plugin(tmp_path, "check_places", "0.0")
+    more = """
+def prepare(cls, folder):
+    return cls.name, folder
+
+FTCORE_CHECK = {"format:faq": {"rows": Ref("check_places:ROWS"), "prepare": prepare}}
+ROWS = [{"faq": "?", "reply": "!"}]
+"""
+    path.write_text(path.read_text() + more)
+    offered = contract("format", "faq", (str(path),))
+    assert offered.rows == [{"faq": "?", "reply": "!"}]
+    assert offered.prepare(tmp_path) == ("faq", tmp_path)
 
 
 def test_what_needs_settings_that_nobody_gave_is_left_out(ftcore: Terminal) -> None:

@@ -79,6 +79,8 @@ def test_it_lives_and_dies_like_any_plugin(installed: Path, tiny: Path, tmp_path
     states = [tmp_path / run / "model" / "adapter_model.safetensors" for run in ("whole", "stopped")]
     assert states[0].read_bytes() == states[1].read_bytes()
     assert "merged into" in ftcore("merge", "whole")
+    (checked,) = json.loads(ftcore("plugins", "check", "acme-gains", "--json"))["components"]
+    assert checked["result"] == "passed", checked
 
     shutil.rmtree(site)
     said = ftcore("chat", "whole", "--prompt", "hello", code=7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,10 @@ from types import ModuleType
 import pytest
 import yaml
 
+from ftcore.specs import KINDS
 from tests.conftest import Terminal
 from tests.docs.pages import DOCS, PAGES, ROOT, anchors, blocks, links
+from tests.docs.reader import write
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,18 @@ def test_every_hook_has_a_page_with_its_signature_and_an_example_that_is_run(ftc
         assert f"def {hook['name']}{hook['signature']}: ...\n" in found[0].text
         assert any(f"def {hook['name']}(" in block.text for block in found if block.title)
         assert any(block.language == "bash" for block in found)
+
+
+def test_what_the_pages_offer_keeps_its_promises(ftcore: Terminal, tmp_path: Path):
+    """All components of the pages at once, but for those of policy, which have a say in the runs of the others."""
+    found = [block for page in PAGES if page.parent.name == "plugins" for block in blocks(page) if block.title]
+    files = [block for block in found if re.search(r"def ftcore_\w+s\(\):", block.text)]
+    for block in files:
+        write(block, tmp_path)
+    options = [word for block in files for word in ("--plugin", block.title or "")]
+    components = ftcore("plugins", "check", "--json", *options).json["components"]
+    assert len(components) == len(KINDS)
+    assert {one["name"]: one for one in components if one["result"] != "passed"} == {}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

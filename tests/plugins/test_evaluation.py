@@ -16,9 +16,10 @@ from ftcore.run.announce import Announcer
 from ftcore.run.check import check
 from ftcore.run.folder import create
 from ftcore.run.generate import MAX_ROWS, MAX_TOKENS, batches, prompts, stop_tokens
+from ftcore.run.report import side_by_side
 from ftcore.run.resolve import resolve
 from ftcore.run.runfile import RunFile
-from ftcore.types import ChatExample, TextExample, Turn
+from ftcore.types import ChatExample, Evaluation, Sample, TextExample, Turn
 from ftcore_plugins.evaluation.config import SamplesConfig
 from ftcore_plugins.evaluation.evaluators import ExactMatch, Loss, Samples
 
@@ -189,3 +190,12 @@ def test_samples_shows_the_first_few(start: Start) -> None:
     evaluation = Samples(SamplesConfig(count=2)).evaluate(session)
     assert evaluation.metrics == {}
     assert list(evaluation.samples) == session.samples()[:2]
+
+
+def test_samples_stand_beside_what_was_answered_to_the_same_prompt():
+    before = Evaluation({}, (Sample("a", "", "a1"), Sample("b", "", "b1"), Sample("b", "", "b2")))
+    after = Evaluation({}, (Sample("b", "", "B1"), Sample("b", "", "B2"), Sample("c", "", "C")))
+    found = side_by_side({"mine": before}, {"mine": after, "other": Evaluation({}, (Sample("a", "", "A"),))})
+    assert [(s["prompt"], s["before"], s["after"]) for s in found] == [
+        ("b", "b1", "B1"), ("b", "b2", "B2"), ("c", "", "C"), ("a", "", "A"),
+    ]  # fmt: skip

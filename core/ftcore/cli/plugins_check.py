@@ -16,6 +16,8 @@ from ftcore.manager import PluginManager
 from ftcore.specs import KINDS
 from ftcore.testing.verdicts import Verdict, judge
 
+COLOURS = {"passed": "green", "passed in part": "yellow", "failed": "bold red"}
+
 
 @click.command
 @click.argument("plugin", required=False, metavar="[PLUGIN]")
@@ -24,7 +26,8 @@ def check(plugin: str | None, as_json: bool) -> int:
     """Test all that PLUGIN offers against the contracts of its kinds.
 
     PLUGIN is a distribution, such as acme-norms, or the name of one plugin. Left out: the files that --plugin names,
-    or else every plugin that is not built in. Ends with 7 when a promise is broken.
+    or else every plugin that is not built in. `passed in part` means that promises were left out, for want of what
+    FTCORE_CHECK in the plugin can give. Ends with 7 when a promise is broken.
     """
     from ftcore.cli.main import options
 
@@ -88,6 +91,7 @@ def _record(plugins: Sequence[Plugin], verdicts: Sequence[Verdict]) -> dict[str,
                 "name": verdict.offer.spec.name,
                 "plugin": verdict.offer.plugin.key,
                 "passed": not verdict.broken,
+                "result": verdict.result,
                 "kept": verdict.kept,
                 "broken": [{"promise": promise.words, "why": promise.why} for promise in verdict.broken],
                 "left_out": [{"promise": promise.words, "why": promise.why} for promise in verdict.left_out],
@@ -113,7 +117,7 @@ def _show(plugins: Sequence[Plugin], verdicts: Sequence[Verdict]) -> None:
         return
     table = Table("component", "kind", "result", "promises", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for verdict in verdicts:
-        result = Text("failed", "bold red") if verdict.broken else Text("passed", "green")
+        result = Text(verdict.result, COLOURS[verdict.result])
         table.add_row(Text(verdict.offer.spec.name), KINDS[verdict.kind].title, result, Group(*_promises(verdict)))
     console = Console()
     Console(width=console.width if console.is_terminal else 120).print(table)

@@ -103,7 +103,7 @@ def report(outcome: Outcome, started: datetime.datetime) -> Report:
         "after": _metrics(outcome.after),
         **_directions(outcome),
         "judged": _judged(session),
-        "samples": _samples(outcome),
+        "samples": side_by_side(outcome.before, outcome.after),
         "tables": {name: list(map(dict, said.table)) for name, said in outcome.after.items() if said.table},
         "training": outcome.training,
         "versions": versions(),
@@ -145,14 +145,17 @@ def _judged(session: Session) -> dict[str, int]:
     }
 
 
-def _samples(outcome: Outcome) -> list[dict[str, str]]:
-    """What each evaluator showed, before and after side by side. Both were asked the same prompts in the same order."""
+def side_by_side(earlier: Mapping[str, Evaluation], later: Mapping[str, Evaluation]) -> list[dict[str, str]]:
+    """What each evaluator showed, before and after side by side, whichever prompts it chose each time."""
     pairs: dict[tuple[str, str, str, str], None] = {}
-    for name, evaluation in outcome.after.items():
-        before = outcome.before.get(name)
-        for index, sample in enumerate(evaluation.samples):
-            earlier = before.samples[index].output if before else ""
-            pairs[sample.prompt, sample.reference, earlier, sample.output] = None
+    for name, evaluation in later.items():
+        shown = earlier[name].samples if name in earlier else ()
+        before: dict[tuple[str, str], list[str]] = {}
+        for sample in shown:
+            before.setdefault((sample.prompt, sample.reference), []).append(sample.output)
+        for sample in evaluation.samples:
+            answers = before.get((sample.prompt, sample.reference))
+            pairs[sample.prompt, sample.reference, answers.pop(0) if answers else "", sample.output] = None
     return [dict(zip(("prompt", "reference", "before", "after"), pair, strict=True)) for pair in pairs]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -26,6 +26,12 @@ HEAVY = ("torch", "pydantic", "transformers", "peft", "trl", "datasets", "pyarro
 """What a front may not import: each takes longer than listing a hundred plugins."""
 
 
+def replaceable(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a method of a contract that a plugin may replace: in `FTCORE_CHECK`, as in a class that inherits."""
+    method.is_replaceable = True  # type: ignore[attr-defined]
+    return method
+
+
 class Contract:
     """Inherit from the class of a kind, not from this one.
 
@@ -39,15 +45,16 @@ class Contract:
     name: ClassVar[str]
     """What a user types: `norms`, or `acme-norms/norms` where a built-in has the name."""
     settings: ClassVar[Mapping[str, Any]] = {}
-    """Settings to test with."""
+    """Settings to test with; those that the component cannot do without at least."""
     plugin_files: ClassVar[tuple[str, ...]] = ()
     """Files to load as `--plugin` does, for a plugin that is not installed."""
 
     @classmethod
+    @replaceable
     def prepare(cls, folder: Path) -> None:
         """Make what the settings point at, in an empty folder that lasts as long as the class, and set `cls.settings`.
 
-        Override it for a component that reads files; by default there is nothing to make.
+        For a component that reads files; by default there is nothing to make.
         """
 
     @pytest.fixture(autouse=True, scope="class")

@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ftcore.protocols import Exporter
 from ftcore.run.session import Session
+from ftcore.testing.contract import replaceable
 from ftcore.testing.probes import logits, plain_logits, train
 from ftcore.testing.runs import RunContract, session
 
@@ -42,6 +43,7 @@ class ExporterContract(RunContract):
         assert isinstance(exporter, Exporter)
         return exporter
 
+    @replaceable
     def answers(self, folder: Path, ready: Session) -> Any:
         """The logits that what was written gives on `ftcore.testing.probes.batch()`."""
         if ready.plan.method.spec.artifact == "model":

@@ -32,7 +32,9 @@ class FormatContract(Contract):
 
     kind = "format"
     rows: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    """Rows that the format reads."""
     bad_rows: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    """Rows with its columns that hold no example, so that it must refuse them."""
 
     @classmethod
     def spec(cls) -> FormatSpec:

@@ -26,6 +26,7 @@ from ftcore.errors import FtcoreError
 from ftcore.protocols import InitialisedMethod, MergeableMethod, SwitchableMethod, TuningMethod
 from ftcore.run.plan import Plan
 from ftcore.specs import MethodSpec, StrategySpec
+from ftcore.testing.contract import replaceable
 from ftcore.testing.probes import gradients, logits, plain_logits, snapshot, train
 from ftcore.testing.runs import RunContract, fresh, must_resume_exactly, session
 from ftcore.testing.tiny import save_tiny, tiny_tokenizer
@@ -36,6 +37,7 @@ class MethodContract(RunContract):
 
     kind = "method"
     architecture: ClassVar[str] = "llama"
+    """The tiny model's, one of `ftcore.testing.tiny.ARCHITECTURES`."""
     tied: ClassVar[bool] = True
     """Whether the tiny model's head and embedding are one matrix."""
     merge_tolerance: ClassVar[float] = 1e-4
@@ -81,8 +83,12 @@ class MethodContract(RunContract):
         train(model, steps=3)
         return model
 
+    @replaceable
     def reload(self, base_folder: Path, artifact_folder: Path) -> Any:
-        """The artifact as the rest of the ecosystem loads it, without ftcore. Override for another format."""
+        """The tuned model from the base model and what `save` wrote, as somebody without ftcore loads it.
+
+        By default a `model` is loaded by transformers, an `adapter` by PEFT. `self.load_base(base_folder)` is the base.
+        """
         if self.spec().artifact == "model":
             return AutoModelForCausalLM.from_pretrained(artifact_folder, dtype=torch.float32)
         from peft import PeftModel

@@ -34,6 +34,7 @@ class RewardContract(Contract):
 
     kind = "rewards"
     samples: ClassVar[Sequence[Sample]] = SAMPLES
+    """Samples to score."""
     better_first: ClassVar[Sequence[tuple[Sample, Sample]]] = ()
     """Pairs of which the first deserves more."""
 

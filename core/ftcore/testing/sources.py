@@ -22,16 +22,15 @@ from ftcore.types import BadRow, Row
 
 
 class SourceContract(Contract):
-    """Inherit, give the source's `name` and `settings`, and let pytest collect the rest.
-
-    At most `limit` rows are looked at. With the settings `broken` at least one row cannot be read; a source that
-    makes its rows itself, so that none can be broken, says `breakable = False`.
-    """
+    """Inherit, give the source's `name` and `settings`, and let pytest collect the rest."""
 
     kind = "data"
     limit: ClassVar[int] = 200
+    """At most so many rows are looked at."""
     breakable: ClassVar[bool] = True
+    """False for a source that makes its rows itself, so that none can be broken."""
     broken: ClassVar[Mapping[str, Any] | None] = None
+    """Settings under which at least one row cannot be read, and others can."""
 
     @classmethod
     def spec(cls) -> SourceSpec:

@@ -39,6 +39,13 @@ class Verdict:
     broken: list[Promise] = field(default_factory=list)
     left_out: list[Promise] = field(default_factory=list)
 
+    @property
+    def result(self) -> str:
+        """`failed`, `passed`, or `passed in part` where a promise could not be looked at."""
+        if self.broken:
+            return "failed"
+        return "passed in part" if self.left_out else "passed"
+
 
 def judge(components: Sequence[tuple[str, Offer]], plugin_files: Sequence[str] = ()) -> list[Verdict]:
     """The verdict on each component, given as its kind and its offer.
