@@ -102,7 +102,7 @@ def ftcore_tuning_methods() -> Iterable[MethodSpec]:
         @hookimpl
         def ftcore_tuning_methods():
             yield MethodSpec(name="bias", summary="train the biases only", trains_base=True, artifact="model",
-                             factory=Ref("acme.bias:Bias"), defaults={"learning_rate": 1e-3})
+                             switchable=False, factory=Ref("acme.bias:Bias"), defaults={"learning_rate": 1e-3})
     """
 
 
@@ -157,12 +157,12 @@ def ftcore_evaluators() -> Iterable[EvaluatorSpec]:
         @hookimpl
         def ftcore_evaluators():
             yield EvaluatorSpec(name="brevity", summary="mean length of the answers", metrics={"characters": "down"},
-                                factory=Ref("acme.brevity:Brevity"))
+                                generates=True, examples=("chat",), factory=Ref("acme.brevity:Brevity"))
 
         class Brevity:
             def evaluate(self, session):
                 lengths = [len(sample.output) for sample in session.samples()]
-                return Evaluation({"characters": sum(lengths) / len(lengths)})
+                return Evaluation({"characters": sum(lengths) / len(lengths)} if lengths else {})
     """
 
 

@@ -289,6 +289,12 @@ def promised(spec: Any) -> dict[str, str]:
     return {member: fact for member, fact in facts.items() if getattr(spec, fact, False)}
 
 
+def of_kind(kind: str) -> list[type]:
+    """The protocol of what is built for a kind of component, then those that add to it."""
+    base = _BY_KIND[kind]
+    return [base, *(each for each in globals().values() if isinstance(each, type) and base in each.__mro__[1:])]
+
+
 def members(kind: str) -> list[str]:
     """The methods that what is built for a kind of component must have."""
     return [name for name in vars(_BY_KIND[kind]) if not name.startswith("_")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -184,6 +185,12 @@ def test_listings_for_people_name_what_there_is(ftcore: Terminal):
     assert hook.startswith("ftcore_tuning_methods() -> Iterable[MethodSpec]")
     assert "implemented by: " in hook
     assert "ftcore:lora" in hook
+    assert re.search(r"^mergeable +bool +True$", hook, re.M)
+    assert "  merge(self, model: nn.Module) -> PreTrainedModel" in hook
+    assert "metrics  Mapping[str, float]" in ftcore("hooks", "ftcore_after_step").out
+    parts = ftcore("hooks", "ftcore_evaluators", "--json").json
+    assert [record["name"] for record in parts["records"]] == ["EvaluatorSpec", "Evaluation"]
+    assert parts["protocols"][0]["methods"][0]["signature"] == "(self, session: Session) -> Evaluation"
     doctor = ftcore("doctor").out
     assert "All plugins work." in doctor
     assert "cpu" in doctor

@@ -1,8 +1,7 @@
-"""`list`, `explain` and `hooks`: what there is to choose from. Plain text, no torch, no pydantic but for `explain`."""
+"""`list` and `explain`: what there is to choose from. Plain text, no torch, no pydantic but for `explain`."""
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from ftcore.errors import UsageError, did_you_mean
-from ftcore.manager import Command, Offer, PluginManager, hook_functions
+from ftcore.manager import Command, Offer, PluginManager
 from ftcore.specs import KINDS, Spec
 
 
@@ -170,43 +169,3 @@ def _name(manager: PluginManager, offer: Offer) -> str:
 
 def _is_called(manager: PluginManager, offer: Offer, name: str) -> bool:
     return name in (offer.qualified, _name(manager, offer))
-
-
-@click.command
-@click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def hooks(name: str | None, as_json: bool) -> None:
-    """List every hook, or show the hook NAME: signature, when it is called, what it may return, who implements it."""
-    from ftcore.cli.main import options
-
-    functions = hook_functions()
-    if name is not None and name not in functions:
-        raise UsageError(f"there is no hook {name!r}{did_you_mean(name, functions)}", fix="ftcore hooks")
-    manager = options.manager()
-    records = [_hook(manager, hook) for hook in ([name] if name else functions)]
-    if as_json:
-        click.echo(json.dumps(records[0] if name else records, indent=2))
-    elif name:
-        [record] = records
-        click.echo(click.style(f"{record['name']}{record['signature']}", bold=True))
-        click.echo()
-        click.echo(record["doc"])
-        click.echo()
-        click.echo("implemented by: " + (", ".join(record["implemented_by"]) or "nobody"))
-    else:
-        table(
-            ((r["name"], str(len(r["implemented_by"])), r["doc"].splitlines()[0]) for r in records),
-            ("hook", "plugins", "what it is for"),
-        )
-
-
-def _hook(manager: PluginManager, name: str) -> dict[str, Any]:
-    function = hook_functions()[name]
-    return {
-        "name": name,
-        "signature": str(inspect.signature(function)).replace("'", ""),
-        "doc": inspect.getdoc(function) or "",
-        "implemented_by": [
-            plugin.key for plugin in manager.plugins if name in plugin.hooks and plugin.state == "active"
-        ],
-    }

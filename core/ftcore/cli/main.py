@@ -31,7 +31,7 @@ COMMANDS = {
     "report": ("ftcore.cli.use:report", "Show the result of a finished run again."),
     "list": ("ftcore.cli.listing:list_", "List what is installed: methods, strategies, sources, …"),
     "explain": ("ftcore.cli.listing:explain", "Show a component's facts and settings."),
-    "hooks": ("ftcore.cli.listing:hooks", "List the hooks that a plugin can implement."),
+    "hooks": ("ftcore.cli.hooks:hooks", "List the hooks that a plugin can implement."),
     "plugins": ("ftcore.cli.plugins:plugins", "See which plugins are installed and how they are."),
     "init": ("ftcore.cli.files:init", "Write a commented run file."),
     "schema": ("ftcore.cli.files:schema", "Print the JSON Schema of run files."),
