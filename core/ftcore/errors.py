@@ -43,6 +43,8 @@ class FtcoreError(Exception):
         self.value = value
         self.fix = fix
         self.more = tuple(more)
+        if where:
+            self.add_note(where)  # for tracebacks, in crash files and in tests of plugins
 
     def lines(self) -> list[str]:
         """The message for a terminal: at most six lines, the fix always among them."""

@@ -77,8 +77,17 @@ def test_a_broken_promise_is_named_in_plain_words(ftcore: Terminal, tmp_path: Pa
         {"promise": "a bad row is refused with a reason", "why": "no `bad_rows` that hold no example"}
     ]
     assert not short["passed"]
-    assert {"promise": "it gives one finite number a sample", "why": "'4' gets nan"} in short["broken"]
+    assert {"promise": "it gives one finite number a sample", "why": "'4' gets nan", "where": None} in short["broken"]
     assert "the front imports nothing heavy" in short["kept"]
+
+
+def test_what_breaks_several_promises_is_said_once_with_its_line(ftcore: Terminal, tmp_path: Path) -> None:
+    path = plugin(tmp_path, "check_cause", "1 / 0")
+    line = path.read_text().splitlines().index("        return [1 / 0 for sample in samples]") + 1
+    done = ftcore("plugins", "check", "--plugin", path)
+    assert done.code == 7
+    assert done.out.count("ZeroDivisionError") == 1
+    assert f"check_cause.py:{line}: ZeroDivisionError: division by zero" in done.out
 
 
 def test_hints_that_are_none_break_the_component_and_no_other(ftcore: Terminal, tmp_path: Path) -> None:

@@ -18,6 +18,9 @@ from ftcore.testing.verdicts import Verdict, judge
 
 COLOURS = {"passed": "green", "passed in part": "yellow", "failed": "bold red"}
 
+NAMED = 3
+"""Promises that are named of those that one cause breaks; `--json` names all."""
+
 
 @click.command
 @click.argument("plugin", required=False, metavar="[PLUGIN]")
@@ -93,7 +96,7 @@ def _record(plugins: Sequence[Plugin], verdicts: Sequence[Verdict]) -> dict[str,
                 "passed": not verdict.broken,
                 "result": verdict.result,
                 "kept": verdict.kept,
-                "broken": [{"promise": promise.words, "why": promise.why} for promise in verdict.broken],
+                "broken": [{"promise": p.words, "why": p.why, "where": p.where} for p in verdict.broken],
                 "left_out": [{"promise": promise.words, "why": promise.why} for promise in verdict.left_out],
             }
             for verdict in verdicts
@@ -124,12 +127,14 @@ def _show(plugins: Sequence[Plugin], verdicts: Sequence[Verdict]) -> None:
 
 
 def _promises(verdict: Verdict) -> Iterator[Any]:
-    """How many are kept; each that is broken; and, with one reason a line, how many could not be looked at."""
+    """How many are kept; what breaks others, each cause once; and with one reason a line, how many were left out."""
     from rich.text import Text
 
     yield Text(f"{len(verdict.kept)} kept")
-    for promise in verdict.broken:
-        yield Text.assemble((f"broken: {promise.words}", "red"), f"\n  {promise.why}")
+    for (where, why), words in verdict.causes().items():
+        more = f"; and {len(words) - NAMED} more" if len(words) > NAMED else ""
+        cause = f"{where}: {why}" if where else why
+        yield Text.assemble((f"broken: {'; '.join(words[:NAMED])}{more}", "red"), f"\n  {cause}")
     reasons = [promise.why for promise in verdict.left_out]
     for why in dict.fromkeys(reasons):
         yield Text(f"{reasons.count(why)} left out: {why}", "yellow")

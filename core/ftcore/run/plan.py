@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,14 @@ from ftcore.specs import (
 from ftcore.types import Finding, Hardware, Precision
 
 S = TypeVar("S", bound=Spec)
+
+
+def _defined(factory: Any) -> str | None:
+    """File and line where a factory stands; None for what Python has no source of."""
+    try:
+        return f"{inspect.getsourcefile(factory)}:{inspect.getsourcelines(factory)[1]}"
+    except (OSError, TypeError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class Choice(Generic[S]):
             raise PluginError(
                 f"the {KINDS[self.kind].title} {self.spec.name!r} lacks {', '.join(lacking)}",
                 more=why,
-                where=self.plugin.module if self.plugin.distribution == "file" else self.plugin.key,
+                where=_defined(factory) or self.plugin.key,
                 fix=f"ftcore hooks {KINDS[self.kind].hook}",
             )
         return built

@@ -5,6 +5,7 @@ It imports neither pytest nor a contract itself, so that a command may ask wheth
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -16,17 +17,18 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ftcore.errors import PluginError
-from ftcore.manager import Offer
+from ftcore.manager import Offer, Plugin
 
 MODULE = "from ftcore.testing.offered import contract\n\nTestOffered = contract({kind!r}, {name!r}, {files!r})\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """A promise in plain words, and why it is broken or was left out."""
+    """A promise in plain words, why it is broken or was left out, and the line of the plugin where it breaks."""
 
     words: str
     why: str
+    where: str | None = None
 
 
 @dataclass(slots=True)
@@ -38,6 +40,13 @@ class Verdict:
     kept: list[str] = field(default_factory=list)
     broken: list[Promise] = field(default_factory=list)
     left_out: list[Promise] = field(default_factory=list)
+
+    def causes(self) -> dict[tuple[str | None, str], list[str]]:
+        """What breaks promises, each cause once: by its line and its words, the promises."""
+        found: dict[tuple[str | None, str], list[str]] = {}
+        for promise in self.broken:
+            found.setdefault((promise.where, promise.why), []).append(promise.words)
+        return found
 
     @property
     def result(self) -> str:
@@ -73,7 +82,8 @@ def _cases(folder: Path) -> Iterator[ElementTree.Element]:
     (folder / "pytest.ini").write_text("[pytest]\n")
     results = folder / "results.xml"
     # -P, and a configuration of its own: nothing is read from the working directory.
-    command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", folder / "pytest.ini",
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider",
+               "-c", folder / "pytest.ini",
                "--rootdir", folder, "--confcutdir", folder, f"--junitxml={results}", folder]  # fmt: skip
     env = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}
     done = subprocess.run(
@@ -98,7 +108,8 @@ def _add(case: ElementTree.Element, verdict: Verdict) -> None:
             verdict.left_out.append(Promise(words, message.removeprefix("left out: ")))
             return
         if child.tag in ("failure", "error"):
-            verdict.broken.append(Promise(words, _reason(message, child.text or "")))
+            text = child.text or ""
+            verdict.broken.append(Promise(words, _reason(message, text), _line(verdict.offer.plugin, text)))
             return
     verdict.kept.append(words)
 
@@ -113,8 +124,27 @@ def in_words(name: str) -> str:
 
 def _reason(message: str, text: str) -> str:
     """The line of a failure that says what is wrong, without the words of the test that found it."""
-    raised = [line.removeprefix("E").strip() for line in text.splitlines() if line.startswith("E  ")]
+    raised = re.findall(r"^E +([\w.]+: .*)", text, re.M)  # without the places that errors of ftcore bring along
     first = next(iter(message.splitlines()), "")
     if first.startswith(("collection failure", "failed on setup", "failed on teardown")) and raised:
         first = raised[-1]
-    return re.sub(r"^(AssertionError|Failed): ", "", first) or "it failed"
+    return re.sub(r"^(AssertionError|Failed|ftcore\.errors\.\w+): ", "", first) or "it failed"
+
+
+def _line(plugin: Plugin, text: str) -> str | None:
+    """`file:line`, the innermost of a traceback that is the plugin's own."""
+    own = _own_files(plugin)
+    places = re.findall(r"^(?:E +)?(\S.*?\.py):(\d+)(?:: in |$)", text, re.M)
+    found = [f"{path}:{line}" for path, line in places if own and Path(path).resolve().is_relative_to(own)]
+    return found[-1] if found else None
+
+
+def _own_files(plugin: Plugin) -> Path | None:
+    """A plugin's package, or the one file that it is."""
+    if plugin.is_file:
+        return Path(plugin.module).resolve()
+    found = importlib.util.find_spec(plugin.module.partition(":")[0].partition(".")[0])
+    if found is None or found.origin is None:
+        return None
+    origin = Path(found.origin).resolve()
+    return origin.parent if found.submodule_search_locations else origin
