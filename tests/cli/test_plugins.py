@@ -112,6 +112,11 @@ def test_the_list_shows_states_and_reasons(ftcore: Terminal, install: Install, m
     assert "problem: raises:main: RuntimeError: no such luck" in listed.out
     assert "problem: acme:main: the tuning method 'lora' is offered twice; write acme/lora" in listed.out
     assert "leaves:main is blocked: left out by FTCORE_PLUGINS" in listed.out
+    monkeypatch.setenv("FTCORE_PLUGINS", "none")
+    assert "warning" not in ftcore("list", "methods").err
+    monkeypatch.setenv("FTCORE_PLUGINS", "raisse,-leaves")
+    warned = ftcore("list", "methods").err
+    assert warned == "warning: FTCORE_PLUGINS names 'raisse', and there is no such plugin (did you mean 'raises'?)\n"
     assert "  try: ftcore plugins check raises" in listed.out
     assert ftcore("plugins", "lst").err.startswith("error: there is no command 'lst' (did you mean 'list'?)")
 

@@ -70,6 +70,7 @@ def test_a_broken_promise_is_named_in_plain_words(ftcore: Terminal, tmp_path: Pa
     path = plugin(tmp_path, "check_bad", "float('nan')")
     done = ftcore("plugins", "check", "--plugin", path, "--json")
     assert done.code == 7
+    assert ftcore("plugins", "check", "short", "--plugin", path, "--json").json == done.json, "by a component's name"
     faq, short = done.json["components"]
     assert (faq["kind"], faq["name"], faq["plugin"]) == ("format", "faq", "file:check_bad")
     assert (faq["passed"], faq["result"], short["result"]) == (True, "passed in part", "failed")

@@ -60,6 +60,7 @@ def test_a_third_party_offers_beside_the_built_ins(install):
         ("@hookimpl\ndef ftcore_tuning_method(): ...", "did you mean 'ftcore_tuning_methods'"),
         ("@hookimpl\ndef ftcore_after_step(evnt): ...", "it has no evnt"),
         ("def ftcore_tuning_methods(): ...", "lacks the decorator @hookimpl"),
+        ("from ftcore_plugins.lora import ftcore_tuning_methods as hidden; del hidden", "it has no hooks"),
         ("@hookimpl\ndef ftcore_tuning_methods(): raise ValueError('later')", "ValueError: later"),
         ("@hookimpl\ndef ftcore_tuning_methods(): raise SystemExit(0)", "it called sys.exit(0)"),
         ("@hookimpl\ndef ftcore_tuning_methods(): return ['lora']", "gave 'lora', not a MethodSpec"),

@@ -83,6 +83,10 @@ def test_an_old_run_names_the_plugin_that_it_needs(info: Path, tmp_path: Path):
     with pytest.raises(PluginError, match="the run used the plugin gone:main, which is not loaded here") as error:
         must_be_here(tmp_path, PluginManager.discover())
     assert error.value.fix == "pip install gone==1.2"
+    lock(tmp_path, key="gone:main", distribution="gone", origin="local")
+    with pytest.raises(PluginError) as error:
+        must_be_here(tmp_path, PluginManager.discover())
+    assert error.value.fix == "ftcore plugins install PATH/TO/gone", "the index may have another of that name"
     lock(tmp_path)
     must_be_here(tmp_path, PluginManager.discover())
     with pytest.raises(PluginError, match="which is blocked: left out on request"):

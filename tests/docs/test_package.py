@@ -85,7 +85,7 @@ def test_it_lives_and_dies_like_any_plugin(installed: Path, tiny: Path, tmp_path
     shutil.rmtree(site)
     said = ftcore("chat", "whole", "--prompt", "hello", code=7)
     assert "acme-gains:gains" in said
-    assert "try: pip install acme-gains==1.0" in said
+    assert "try: ftcore plugins install PATH/TO/acme-gains" in said
 
 
 STOP = """

@@ -16,6 +16,7 @@ import click
 import ftcore
 from ftcore.cli.lazy import LazyGroup
 from ftcore.errors import FtcoreError, PluginError, UsageError, closest
+from ftcore.loading.policy import strangers
 from ftcore.manager import Command, Plugin, PluginManager
 
 if TYPE_CHECKING:
@@ -138,7 +139,10 @@ class Options:
         """The plugins of this process, discovered once."""
         key = (tuple(deny), None if allow is None else tuple(allow))
         if key not in self._managers:
-            self._managers[key] = PluginManager.discover(self.plugin, [*self.no_plugin, *deny], allow)
+            manager = PluginManager.discover(self.plugin, [*self.no_plugin, *deny], allow)
+            for sentence in () if self._managers else strangers(manager.plugins):
+                click.echo(f"warning: {sentence}", err=True)
+            self._managers[key] = manager
         return self._managers[key]
 
     def plugins(self) -> list[Plugin]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -44,21 +45,32 @@ def plan_installation(target: Sequence[str], allow_changes: bool) -> list[Change
 
 def carry_out(target: Sequence[str], allow_changes: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        _pip("install", *_constraints(folder, allow_changes), *target)
+        # Whether all else here agrees is a question about the whole environment, and nobody would read the answer.
+        _pip("install", "--no-warn-conflicts", *_constraints(folder, allow_changes), *target)
 
 
-def remove(distribution: str) -> None:
+def remove(distribution: str, info: Path) -> None:
+    """Raises PluginError where pip leaves it: it touches only this environment, and says so without failing."""
     _pip("uninstall", "--yes", distribution)
+    if (info / "entry_points.txt").exists():
+        raise PluginError(
+            f"pip leaves {distribution} where it is, outside of this environment",
+            where=str(info.parent),
+            fix=f"FTCORE_PLUGINS=-{distribution} ftcore …",
+        )
+
+
+def line(command: str, *arguments: str) -> str:
+    """What to type for pip to work on the environment that ftcore runs in, whichever `python` is on the path."""
+    return shlex.join([sys.executable, "-m", "pip", command, *arguments])
 
 
 def _pip(command: str, *arguments: str) -> None:
     """Raises PluginError with what pip says is wrong."""
     if importlib.util.find_spec("pip") is None:
-        raise ResourceError(
-            "this Python has no pip", where=sys.executable, fix=f"{Path(sys.executable).name} -m ensurepip"
-        )
-    line = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", command, *arguments]
-    done = subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        raise ResourceError("this Python has no pip", where=sys.executable, fix=f"{sys.executable} -m ensurepip")
+    words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", command, *arguments]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise _refusal(command, arguments[-1], done.stdout)
 
@@ -68,11 +80,17 @@ def _refusal(command: str, target: str, output: str) -> PluginError:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     conflict = [line for line in lines if " depends on " in line or "(constraint)" in line]
+    if conflict:
+        fix = f"ftcore plugins install {target} --allow-changes"
+    elif Path(target).is_dir() and "/" not in target:
+        fix = f"ftcore plugins install ./{target}"  # without a slash pip takes it for a name, and asks the index
+    else:
+        fix = line(command, target)
     return PluginError(
         f"pip does not {command} it: {(errors or lines[-1:] or ['it says nothing'])[0]}",
         where=target,
         more=conflict or errors[1:],
-        fix=f"ftcore plugins install {target} --allow-changes" if conflict else f"python -m pip {command} {target}",
+        fix=fix,
     )
 
 
@@ -102,7 +120,14 @@ def _version(name: str) -> str | None:
 
 
 def must_be_there(spec: str) -> None:
-    """Raise UsageError for a path that is none; pip's own message speaks of requirement syntax."""
-    looks_like_a_path = spec.endswith((".whl", ".tar.gz")) or "/" in spec or "\\" in spec or spec.startswith(".")
+    """Raise UsageError for a path that is none, or a plugin file; pip's own message speaks of requirement syntax."""
+    looks_like_a_path = spec.endswith((".whl", ".tar.gz", ".py")) or "/" in spec or "\\" in spec or spec.startswith(".")
     if looks_like_a_path and "://" not in spec and "@" not in spec and not Path(spec).exists():
         raise UsageError("there is no such file or folder", where=spec, fix="ftcore plugins install NAME-OR-PATH")
+    if spec.endswith(".py"):
+        raise UsageError(
+            "a file is not installed; it is named on the line that wants it",
+            where=spec,
+            more=["what can be installed is a package: ftcore plugins new NAME --kind KIND writes one"],
+            fix=f"ftcore run --plugin {shlex.quote(spec)}",
+        )

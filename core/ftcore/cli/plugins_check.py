@@ -28,9 +28,9 @@ NAMED = 3
 def check(plugin: str | None, as_json: bool) -> int:
     """Test all that PLUGIN offers against the contracts of its kinds.
 
-    PLUGIN is a distribution, such as acme-norms, or the name of one plugin. Left out: the files that --plugin names,
-    or else every plugin that is not built in. `passed in part` means that promises were left out, for want of what
-    FTCORE_CHECK in the plugin can give. Ends with 7 when a promise is broken.
+    PLUGIN is a distribution, such as acme-norms, the name of one plugin, or of a component that it offers. Left out:
+    the files that --plugin names, or else every plugin that is not built in. `passed in part` means that promises were
+    left out, for want of what FTCORE_CHECK in the plugin can give. Ends with 7 when a promise is broken.
     """
     from ftcore.cli.main import options
 
@@ -69,6 +69,7 @@ def _chosen(manager: PluginManager, name: str | None, has_files: bool) -> list[P
             )
         return found
     found = [one for one in manager.plugins if one.is_called(name)]
+    found = found or [one for one in manager.plugins if name in (offer.partition(":")[2] for offer in one.offers)]
     if not found:
         known = {word for one in manager.plugins for word in (one.name, one.distribution)}
         raise UsageError(f"there is no plugin {name!r}{did_you_mean(name, known)}", fix="ftcore plugins list")

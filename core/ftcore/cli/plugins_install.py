@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ import click
 from ftcore.cli import pip
 from ftcore.errors import PluginError, UsageError, did_you_mean
 from ftcore.loading import hung
+from ftcore.loading.identity import as_before
 from ftcore.loading.installed import Installed, installed
 from ftcore.loading.plugin import canonical
 
@@ -33,6 +35,9 @@ def install(spec: str, editable: bool, allow_changes: bool, dry_run: bool, yes: 
     Shows beforehand what pip would add or change, and afterwards what the plugin offers. ftcore's own dependencies keep
     their versions. Ends with 7 when the plugin does not work.
     """
+    line = _line(spec, editable, allow_changes)
+    if not dry_run:
+        _must_be_askable(line, yes, as_json)
     pip.must_be_there(spec)
     target = ["--editable", spec] if editable else [spec]
     changes = pip.plan_installation(target, allow_changes)
@@ -46,23 +51,30 @@ def install(spec: str, editable: bool, allow_changes: bool, dry_run: bool, yes: 
     if not as_json:
         _show_changes(spec, changes)
     if changes and not dry_run:
-        if not yes:
-            _ask(f"ftcore plugins install {spec}", as_json)
+        if not yes and not _agreed(line):
+            click.echo("Nothing was installed.")
+            return 0
         pip.carry_out(target, allow_changes)
         record["installed"] = True
     if not dry_run:
-        names = [change.name for change in changes] or [_name(spec)]
-        record["plugins"] = _plugins_of(names, spec)
+        record["plugins"] = _plugins_of(changes, spec)
     if as_json:
         click.echo(json.dumps(record, indent=2))
     else:
-        _show_plugins(record["plugins"])
+        _show_plugins(record["plugins"], [change["name"] for change in record["adds"]])
     return PluginError.exit_code if any(plugin["state"] != "active" for plugin in record["plugins"]) else 0
 
 
-def _name(spec: str) -> str:
-    found = re.match(r"[\w.-]+", spec)
-    return found[0] if found else spec
+def _line(spec: str, editable: bool, allow_changes: bool) -> str:
+    flags = {"--editable": editable, "--allow-changes": allow_changes}
+    return shlex.join(["ftcore", "plugins", "install", spec, *(flag for flag, is_set in flags.items() if is_set)])
+
+
+def _names(spec: str) -> Iterator[str]:
+    """The distribution that a requirement or a wheel is of; none for a folder or an address: only pip can tell."""
+    found = re.search(r"([\w.]+)-[^/\\]*\.whl$", spec) or re.match(r"([\w.-]+)\s*(?:$|[\[@=<>!~;])", spec)
+    if found:
+        yield found[1]
 
 
 def _show_changes(spec: str, changes: Sequence[pip.Change]) -> None:
@@ -78,32 +90,40 @@ def _show_changes(spec: str, changes: Sequence[pip.Change]) -> None:
         click.echo(click.style(text, fg="yellow"))
 
 
-def _ask(line: str, as_json: bool) -> None:
-    """Go on only with leave. Raises UsageError where nobody can give it."""
-    if as_json or not sys.stdin.isatty():
+def _must_be_askable(line: str, yes: bool, as_json: bool) -> None:
+    """Raise UsageError, before pip is asked for anything, where a program reads the answer and nobody has agreed."""
+    if as_json and not yes:
+        raise UsageError("with --json nobody can be asked whether to go on", fix=f"{line} --json --yes")
+
+
+def _agreed(line: str) -> bool:
+    """Raises UsageError where nobody can be asked."""
+    if not sys.stdin.isatty():
         raise UsageError("somebody must agree to it, and nobody can be asked here", fix=f"{line} --yes")
-    click.confirm("Go on?", abort=True)
+    return click.confirm("Go on?")
 
 
-def _plugins_of(names: Sequence[str], spec: str) -> list[Record]:
-    """The plugins that the distributions bring, as a new process sees them: this one has imported older modules."""
-    for name in names:
+def _plugins_of(changes: Sequence[pip.Change], spec: str) -> list[Record]:
+    """The plugins that an installation brought, as a new process sees them: this one has imported older modules.
+
+    The other plugins are left out of that process, so that none can be taken for a fault of this one.
+    """
+    wanted = {canonical(name) for name in (*(change.name for change in changes), *_names(spec))}
+    for name in wanted:
         hung.forget(name)
-    line = [sys.executable, "-m", "ftcore", "plugins", "list", "--json"]
+    others = sorted({canonical(entry.distribution) for entry in installed()} - wanted)
+    line = [sys.executable, "-m", "ftcore", "plugins", "list", "--json", *(f"--no-plugin={name}" for name in others)]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
-    wanted = {canonical(name) for name in names}
+    new = [change.name for change in changes if change.is_new]
+    undo = pip.line("uninstall", *new) if new else "ftcore plugins list"
     try:
         everything = json.loads(done.stdout)["plugins"]
     except ValueError:
-        raise PluginError(
-            "the plugin is installed, and ftcore does not start with it", where=spec, fix=_uninstall(names[-1])
-        ) from None
+        raise PluginError("it is installed, and ftcore does not start with it", where=spec, fix=undo) from None
     found = [record for record in everything if canonical(record["distribution"]) in wanted]
-    if not found:
+    if wanted and not found:
         raise PluginError(
-            "it is installed, and brings no plugin: it has no entry point in the group 'ftcore'",
-            where=spec,
-            fix=f"python -m pip uninstall {names[-1]}",
+            "it is installed, and brings no plugin: it has no entry point in the group 'ftcore'", where=spec, fix=undo
         )
     return found
 
@@ -112,7 +132,8 @@ def _uninstall(name: str) -> str:
     return f"ftcore plugins uninstall {name}"
 
 
-def _show_plugins(plugins: Sequence[Record]) -> None:
+def _show_plugins(plugins: Sequence[Record], new: Sequence[str]) -> None:
+    """`new` names the distributions that were not there before: what is offered to be uninstalled is among them."""
     for plugin in plugins:
         if plugin["state"] == "active":
             offers = ", ".join(plugin["offers"]) or "nothing to choose; it only listens"
@@ -123,7 +144,9 @@ def _show_plugins(plugins: Sequence[Record]) -> None:
         else:
             text = f"{plugin['key']} {plugin['version']} is {plugin['state']}: {plugin['problem']}"
             click.echo(click.style(text, fg="red"))
-            click.echo(f"  try: {_uninstall(plugin['distribution'])}")
+            fix = _uninstall(plugin["distribution"]) if plugin["distribution"] in new else plugin["fix"]
+            if fix:
+                click.echo(f"  try: {fix}")
 
 
 @click.command
@@ -135,18 +158,21 @@ def uninstall(name: str, yes: bool, as_json: bool) -> None:
 
     No plugin is imported for it, so it works for one that ends every command. What came with it stays.
     """
+    _must_be_askable(_uninstall(name), yes, as_json)
     entry = _find(name)
     if not as_json:
         click.echo(f"pip would uninstall {entry.distribution} {entry.version}")
-    if not yes:
-        _ask(_uninstall(name), as_json)
-    pip.remove(entry.distribution)
+    if not yes and not _agreed(_uninstall(name)):
+        click.echo("Nothing was uninstalled.")
+        return
+    again = as_before(entry.info, entry.distribution, entry.version)
+    pip.remove(entry.distribution, entry.info)
     hung.forget(entry.distribution)
     if as_json:
         click.echo(json.dumps({"uninstalled": entry.distribution, "version": entry.version}, indent=2))
     else:
         click.echo(f"{entry.distribution} is gone. Runs that used it need it: ", nl=False)
-        click.echo(f"ftcore plugins install {entry.distribution}=={entry.version}")
+        click.echo(f"ftcore plugins install {again}")
 
 
 def _find(name: str) -> Installed:

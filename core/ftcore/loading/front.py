@@ -50,8 +50,10 @@ def hook_functions() -> Mapping[str, Callable[..., Any]]:
 
 
 def check_hooks(module: ModuleType) -> None:
-    """Raise PluginError where a plugin misspells a hook, forgets the decorator, or asks for unknown arguments."""
+    """Raise PluginError where a plugin misspells a hook, forgets the decorator, asks for unknown arguments, or has no
+    hook at all: its entry point then names the wrong module."""
     known = hook_functions()
+    has_hooks = False
     for name, value in vars(module).items():
         if not callable(value) or isinstance(value, type):
             continue
@@ -67,6 +69,9 @@ def check_hooks(module: ModuleType) -> None:
         if unknown:
             wanted = ", ".join(_arguments(known[hook])) or "no arguments"
             raise PluginError(f"{hook} takes {wanted}; it has no {', '.join(sorted(unknown))}")
+        has_hooks = True
+    if not has_hooks:
+        raise PluginError("it has no hooks: no function in it carries the decorator @hookimpl")
 
 
 def _arguments(function: Callable[..., Any]) -> list[str]:

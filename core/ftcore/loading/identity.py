@@ -1,4 +1,4 @@
-"""Which code a plugin was: a hash that stays the same on every machine and changes with every line."""
+"""Which code a plugin was: a hash that stays the same on every machine and changes with every line; and its origin."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import csv
 import hashlib
 import importlib.util
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ftcore.loading.plugin import Plugin
 
@@ -43,11 +45,40 @@ def record_hash(info: Path) -> str:
     return _sha256("\n".join(sorted(told)).encode())
 
 
+def origin(info: Path | None) -> str:
+    """Whence a distribution came, in words that hold on every machine: `index`, `local` for a folder or a file, or the
+    address. By name and version only those of an index can be had again; another may carry the name there."""
+    direct = _direct_url(info) if info else {}
+    url = str(direct.get("url", ""))
+    if "vcs_info" in direct:
+        return f"{direct['vcs_info']['vcs']}+{url}@{direct['vcs_info']['commit_id']}"
+    return "local" if url.startswith("file:") else url or "index"
+
+
+def as_before(info: Path, name: str, version: str) -> str:
+    """What `ftcore plugins install` takes on this machine to install a distribution again."""
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    whence = origin(info)
+    if whence == "local":
+        path = shlex.quote(url2pathname(urlsplit(_direct_url(info)["url"]).path))
+        return f"{path} --editable" if _is_editable(info) else path
+    return f"{name}=={version}" if whence == "index" else shlex.quote(whence)
+
+
 def _is_editable(info: Path) -> bool:
+    is_in_place = not (info / "RECORD").is_file()  # an egg-info in a source folder
+    return is_in_place or bool(_direct_url(info).get("dir_info", {}).get("editable"))
+
+
+def _direct_url(info: Path) -> dict[str, Any]:
+    """What pip writes beside a distribution that came from no index (PEP 610)."""
     try:
-        return bool(json.loads((info / "direct_url.json").read_text(encoding="utf-8"))["dir_info"]["editable"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return not (info / "RECORD").is_file()  # an egg-info in a source folder
+        found = json.loads((info / "direct_url.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _sources(module: str) -> list[Path]:

@@ -31,7 +31,7 @@ class Policy:
         The variable is `none`, or a list such as `acme,-other`: names with a dash before them are denied, and any
         name without one makes the rest an allow list.
         """
-        words = [word.strip() for word in os.environ.get(VARIABLE, "").split(",") if word.strip()]
+        words = _variable()
         allowed = [word for word in words if not word.startswith("-")]
         return cls(
             tuple(
@@ -53,6 +53,22 @@ class Policy:
             if not any(plugin.is_called(name) for name in names):
                 return f"not on the list of {where}: {', '.join(names)}"
         return None
+
+
+def _variable() -> list[str]:
+    return [word.strip() for word in os.environ.get(VARIABLE, "").split(",") if word.strip()]
+
+
+def strangers(plugins: Sequence[Plugin]) -> list[str]:
+    """A sentence for each name in FTCORE_PLUGINS that no plugin has. It is no error: one variable may serve several
+    environments, and a command that refused to start could not say what is installed."""
+    known = {word for plugin in plugins for word in (plugin.key, plugin.name, plugin.distribution)}
+    names = [word.removeprefix("-") for word in _variable() if word != "none"]
+    return [
+        f"{VARIABLE} names {name!r}, and there is no such plugin{did_you_mean(name, known)}"
+        for name in names
+        if not any(plugin.is_called(name) for plugin in plugins)
+    ]
 
 
 def read_table(table: Any, where: str | None) -> tuple[list[str] | None, list[str]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ftcore.errors import PluginError
-from ftcore.loading.identity import code_hash
+from ftcore.loading.identity import code_hash, origin
 from ftcore.loading.plugin import FILE, Plugin
 from ftcore.manager import PluginManager
 from ftcore.run.folder import read_json
@@ -15,9 +15,17 @@ from ftcore.types import Finding
 
 
 def plugins(plan: Plan) -> list[dict[str, str]]:
-    """The plugins that provide the components of a plan: key, distribution, version, and hash of the code."""
+    """The plugins that provide the components of a plan: key, distribution, version, whence it came, and a hash of the
+    code."""
     return [
-        {"key": p.key, "distribution": p.distribution, "version": p.version, "hash": code_hash(p)} for p in _used(plan)
+        {
+            "key": p.key,
+            "distribution": p.distribution,
+            "version": p.version,
+            "origin": origin(p.info),
+            "hash": code_hash(p),
+        }
+        for p in _used(plan)
     ]
 
 
@@ -27,14 +35,11 @@ def must_be_here(folder: Path, manager: PluginManager) -> None:
     for key, used in _locked(folder).items():
         found = here.get(key)
         if found is None:
-            is_file = used["distribution"] == FILE
             raise PluginError(
                 f"the run used the plugin {key}, which is not loaded here",
                 where=str(folder),
                 value=f"version {used['version']}",
-                fix=f"the same line with --plugin PATH/TO/{key.partition(':')[2]}.py"
-                if is_file
-                else f"pip install {used['distribution']}=={used['version']}",
+                fix=_install(used),
             )
         if found.state != "active":
             raise PluginError(
@@ -56,8 +61,17 @@ def changes(folder: Path, plan: Plan) -> Iterator[Finding]:
         yield Finding(
             "warning",
             f"the plugin {now['key']} has changed since the run began: {words}",
-            f"pip install {now['distribution']}=={then['version']}" if is_other else None,
+            _install(then) if is_other else None,
         )
+
+
+def _install(used: Mapping[str, str]) -> str:
+    if used["distribution"] == FILE:
+        return f"the same line with --plugin PATH/TO/{used['key'].partition(':')[2]}.py"
+    whence = used.get("origin", "index")
+    if whence == "local":
+        return f"ftcore plugins install PATH/TO/{used['distribution']}"
+    return f"pip install {used['distribution']}=={used['version']}" if whence == "index" else f"pip install {whence}"
 
 
 def _locked(folder: Path) -> dict[str, dict[str, str]]:
