@@ -55,7 +55,7 @@ class Spec:
     without; `extra` is the extra of ftcore, or the requirement, that installs them. `default` marks what is taken when
     the user names nothing (of evaluators and reporters: all that are marked); it counts for built-ins only.
     `defaults` are values for the `train` section that suit the component, such as a method's learning rate; the data's
-    go before the model's, and the model's before the method's. `relatives` are names of the same kind that people know
+    win over the model's, and the model's over the method's. `relatives` are names of the same kind that people know
     and may type, whether or not anybody offers them here.
     """
 

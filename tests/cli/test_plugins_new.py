@@ -66,6 +66,10 @@ def test_every_kind_is_listed_once_it_is_installed(workshop: Workshop):
     for kind, blueprint in BLUEPRINTS.items():
         assert f"{blueprint.key}:acme-{kind}" in said
     assert "problem" not in said
+    hint = workshop.python(
+        "-c", "from ftcore.testing.offered import contract as c; print(c('method', 'acme-method').reload)"
+    )
+    assert hint.startswith("<function reload"), "FTCORE_CHECK does not reach the contract"
 
 
 def test_a_run_trains_with_the_method_and_the_others(workshop: Workshop, tiny: Path):
@@ -91,12 +95,15 @@ def test_it_says_what_to_do_next(ftcore: Terminal, tmp_path: Path):
     assert {"pyproject.toml", "README.md", "LICENSE", ".gitignore", ".github/workflows/test.yml"} < written
 
 
-def test_the_version_of_ftcore_is_asked_for(ftcore: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("version", "asked"), [("0.9.1", ">=0.9,<0.10"), ("3.7.2", ">=3.7,<4")])
+def test_a_version_of_ftcore_that_breaks_nothing_is_asked_for(
+    ftcore: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, asked: str
+):
     import ftcore as package
 
-    monkeypatch.setattr(package, "__version__", "3.7.2")
+    monkeypatch.setattr(package, "__version__", version)
     ftcore("plugins", "new", "acme-norms", "--kind", "method")
-    assert 'dependencies = ["ftcore>=3.7"]' in (tmp_path / "acme-norms" / "pyproject.toml").read_text()
+    assert f'dependencies = ["ftcore{asked}"]' in (tmp_path / "acme-norms" / "pyproject.toml").read_text()
 
 
 @pytest.mark.parametrize(

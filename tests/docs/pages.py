@@ -7,6 +7,8 @@ A comment before a block says what is special about it, invisibly to readers:
     <!-- test: not run: REASON --> its commands are not typed
     <!-- test: numbers vary -->    of the output shown, only the words must be so
     <!-- test: shown by the demo, … --> the demo test compares it
+    <!-- test: at the end of FILE -->    it is added to a file that the page has shown
+    <!-- test: in FILE, OLD becomes NEW --> it shows what a file has after a change
 """
 
 from __future__ import annotations

@@ -75,6 +75,8 @@ class Reader:
                 self._type(block)
             elif block.title:
                 write(block, self.folder)
+            elif block.directive.startswith(("at the end of ", "in ")):
+                change(block, self.folder)
             elif block.language == "text" and block.follows == "bash" and self.compares and self._result:
                 compare(block, self._result)
 
@@ -135,6 +137,21 @@ def write(block: Block, folder: Path) -> None:
     path = folder / block.title
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(block.text, encoding="utf-8")
+
+
+def change(block: Block, folder: Path) -> None:
+    """A file of the page as somebody leaves it who does what the block shows."""
+    added = re.fullmatch(r"at the end of (\S+)", block.directive)
+    changed = re.fullmatch(r"in (\S+), (\S+) becomes (\S+)", block.directive)
+    assert added or changed, block.where
+    path = folder / (added or changed)[1]  # type: ignore[index]
+    text = path.read_text(encoding="utf-8")
+    if added:
+        text += "\n" + block.text
+    elif changed:
+        text = text.replace(changed[2], changed[3])
+        assert all(line.strip() in text for line in block.lines), f"{block.where}: the change gives something else"
+    path.write_text(text, encoding="utf-8")
 
 
 def _redirected(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:

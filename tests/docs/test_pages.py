@@ -6,6 +6,7 @@ import ast
 import io
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def of(*languages: str) -> list[Block]:
 
 @pytest.mark.parametrize("block", of("python"), ids=lambda block: block.where)
 def test_python_compiles(block: Block):
-    ast.parse(block.text, filename=block.where)
+    ast.parse(textwrap.dedent(block.text), filename=block.where)
 
 
 @pytest.mark.parametrize("block", of("yaml"), ids=lambda block: block.where)

@@ -71,6 +71,14 @@ def test_what_the_pages_offer_keeps_its_promises(ftcore: Terminal, tmp_path: Pat
     assert {one["name"]: one for one in components if one["result"] != "passed"} == {}
 
 
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "index.md"], ids=lambda page: page.name)
+def test_the_first_pages_name_all_that_is_built_in(page: Path, generate: ModuleType):
+    text = page.read_text(encoding="utf-8")
+    for kind in ("strategy", "rewards", "backend"):
+        assert [name for name in generate.offered(kind) if f"`{name}`" not in text] == []
+    assert page.name == "README.md" or f"{len(generate.offered('method'))} in all" in text
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path):
     for link in links(page):

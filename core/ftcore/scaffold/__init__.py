@@ -30,7 +30,7 @@ class Blueprint:
 BLUEPRINTS: Mapping[str, Blueprint] = {
     "method": Blueprint(
         "method",
-        "train the parameters that have a certain word in their names",
+        "one trained factor for each output of the layers that have a certain word in their names",
         ("ftcore run --method {name}", "ftcore run --method {name} --method.word q_proj"),
     ),
     "strategy": Blueprint(
@@ -137,9 +137,15 @@ def _values(package: Package) -> dict[str, Any]:
         "summary": blueprint.summary,
         "usage": package.usage,
         "has_config": any(path.name == "config.py.j2" for path in _templates(package.kind)),
-        "minimum": ".".join(ftcore.__version__.split(".")[:2]),
+        "versions": _versions(),
         "year": datetime.datetime.now(datetime.UTC).year,
     }
+
+
+def _versions() -> str:
+    """The versions of ftcore that break nothing; before 1.0 the second number counts (docs: versioning)."""
+    major, minor = map(int, ftcore.__version__.split(".")[:2])
+    return f">={major}.{minor},<{major + 1}" if major else f">=0.{minor},<0.{minor + 1}"
 
 
 def _templates(folder: str) -> list[Path]:

@@ -36,9 +36,12 @@ def compare(
     """Compare methods on your data, or finished runs.
 
     With --methods each method trains on the same rows for the same number of steps, one after the other, and is judged
-    by the same held-out rows. Every other option is one of `ftcore run` and the same for all; a method's own settings
-    stand behind its name: --methods lora,lora:rank=64,lora:rank=64,train.learning_rate=1e-4. Typed again with the same
-    --out, it keeps what is finished and goes on with the rest.
+    by the same held-out rows. Every other option is one of `ftcore run` and the same for all; what stands behind a
+    method's name is its own. LoRA twice, and every parameter:
+
+        --methods lora,lora:rank=64,train.learning_rate=1e-4,full
+
+    Typed again with the same --out, it keeps what is finished and goes on with the rest.
 
     Without --methods it compares the finished runs in the folders RUN.
     """
