@@ -162,8 +162,15 @@ def shared_fields() -> Iterator[str]:
     yield from source(Spec)
 
 
-OPTIONAL = ("SwitchableMethod", "MergeableMethod", "InitialisedMethod", "SteppedMethod", "LaunchingBackend")
-"""Protocols that no hook's words name: what a method may be besides."""
+OPTIONAL = (
+    "SwitchableMethod",
+    "MergeableMethod",
+    "InitialisedMethod",
+    "SteppedMethod",
+    "LaunchingBackend",
+    "RememberingReward",
+)
+"""Protocols that no hook's words name: what a method, a backend or a reward function may be besides."""
 
 FACTS = {
     "artifact": "what it leaves",

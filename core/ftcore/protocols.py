@@ -254,6 +254,21 @@ class Reward(Protocol):
 
 
 @runtime_checkable
+class RememberingReward(Reward, Protocol):
+    """A reward function whose scores are dear, such as those of a service: it keeps them beside the run.
+
+    Recognised by its member; no fact in the record is needed.
+    """
+
+    def remember(self, folder: Path) -> None:
+        """Keep scores in the folder of the run from now on, and look there before asking. Called before `scores`.
+
+        A run that goes on has the same folder, and several instances may share it.
+        """
+        ...
+
+
+@runtime_checkable
 class Exporter(Protocol):
     """The form in which the result is written."""
 

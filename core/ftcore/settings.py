@@ -5,6 +5,7 @@ Deliberately apart from the records: importing pydantic takes longer than listin
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -43,6 +44,7 @@ def _problem(detail: Any, model: type[Settings], section: str, where: Any) -> Ft
     path = [str(part) for part in detail["loc"]]
     key = ".".join([section, *path]) if section else ".".join(path)
     place = (where(key) if where else None) or key
+    given = shown(path[-1] if path else "", detail["input"])
     if detail["type"] == "extra_forbidden":
         known = _fields(model, path[:-1])
         near = closest(path[-1], known)
@@ -51,15 +53,24 @@ def _problem(detail: Any, model: type[Settings], section: str, where: Any) -> Ft
         return UsageError(
             f"there is no setting {key!r}" + (f" (did you mean {fix!r}?)" if fix else ""),
             where=place if place != key else None,
-            value=detail["input"],
-            fix=f"--{fix} {detail['input']}" if fix else None,
+            value=given,
+            fix=f"--{fix} {given}" if fix else None,
             more=[] if fix else [f"settings here: {', '.join(known) or 'none'}"],
         )
     message = detail["msg"].removeprefix("Value error, ")
     is_named = place.removeprefix("--") == key
     what = f"{'' if is_named else f'{key}: '}{message[:1].lower()}{message[1:]}"
-    value = None if detail["type"] == "missing" else repr(detail["input"])
+    value = None if detail["type"] == "missing" else repr(given)
     return UsageError(what, where=place, value=value)
+
+
+def shown(name: str, value: Any) -> Any:
+    """What an error may show of a setting: of a secret nothing, even where there is no such setting.
+
+    >>> shown("api_key", "sk-123")
+    '…'
+    """
+    return "…" if re.search(r"(^|_)(key|secret|password|token)$", name, re.IGNORECASE) else value
 
 
 def _fields(model: Any, path: list[str]) -> list[str]:

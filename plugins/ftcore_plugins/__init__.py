@@ -28,6 +28,7 @@ PLUGINS = (
     "ftcore_plugins.cuda",
     "ftcore_plugins.mps",
     "ftcore_plugins.rewards",
+    "ftcore_plugins.judge",
     "ftcore_plugins.evaluation",
     "ftcore_plugins.safetensors",
     "ftcore_plugins.console",

@@ -7,6 +7,7 @@ from pathlib import Path
 from ftcore.testing.rewards import RewardContract
 from ftcore.testing.tiny import save_tiny
 from ftcore.types import Sample
+from tests.plugins.judge_server import Reply, serve
 
 
 def answers(better: str, worse: str, reference: str = "") -> tuple[Sample, Sample]:
@@ -60,3 +61,14 @@ class TestModel(RewardContract):
         more = {"strategy": "reward", "method": "lora", "train": {"steps": 2}}
         run, _ = execute(plan(cls.manager(), save_tiny(folder / "base"), folder, "preference", more), cls.manager())
         cls.settings = {"run": str(run), "batch_size": 3}
+
+
+class TestJudge(RewardContract):
+    name = "judge"
+    better_first = [answers("a long answer", "short")]
+
+    @classmethod
+    def prepare(cls, folder: Path) -> None:
+        """A judge on this machine, which likes length."""
+        _, asked = serve(lambda question, _: Reply(str(min(10, len(question.partition("<answer>")[2]) / 40))))
+        cls.settings = {"url": asked.url, "model": "wise"}

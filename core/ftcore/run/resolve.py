@@ -16,7 +16,7 @@ from ftcore.run.choose import choose, choose_with_flags, merge
 from ftcore.run.plan import Choice, DataChoice, Plan, RewardChoice
 from ftcore.run.provenance import must_be_here
 from ftcore.run.runfile import RunFile, read_run_file
-from ftcore.settings import Settings, validate
+from ftcore.settings import Settings, shown, validate
 from ftcore.specs import KINDS
 from ftcore.types import Hardware
 
@@ -130,8 +130,8 @@ def _entry(
         raise UsageError(
             f"{what} {f'{prefix}.{key}'!r}{did_you_mean(key, known)}",
             where=where(f"{prefix}.{key}"),
-            value=theirs[key],
-            fix=f"{near}: {theirs[key]}" if near else elsewhere,
+            value=shown(key, theirs[key]),
+            fix=f"{near}: {shown(key, theirs[key])}" if near else elsewhere,
             more=[] if near else [f"settings here: {', '.join(known)}"],
         )
     component = _validated(axis, offer, theirs, where, prefix)

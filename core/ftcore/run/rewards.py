@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from ftcore.errors import FtcoreError, PluginError
-from ftcore.protocols import Reward
+from ftcore.protocols import RememberingReward, Reward
 from ftcore.run.plan import RewardChoice
 from ftcore.types import Sample
 
@@ -18,20 +19,23 @@ Scores = Mapping[str, Sequence[float | None]]
 
 
 class RewardFunctions:
-    """The functions of a run, built once.
+    """The functions of a run, built once. Some keep their scores in its folder.
 
-    >>> functions = RewardFunctions(session.plan.rewards)
+    >>> functions = RewardFunctions(session.plan.rewards, session.folder)
     >>> functions.totals(functions.scores(session.samples()))
     [1.5, 0.0, …]
     """
 
-    def __init__(self, chosen: Sequence[RewardChoice]) -> None:
+    def __init__(self, chosen: Sequence[RewardChoice], folder: Path | None = None) -> None:
         names = [choice.function.spec.name for choice in chosen]
         # A function may stand twice, with other settings: `regex`, `regex-2`.
         labels = [name if (nth := names[:i].count(name)) == 0 else f"{name}-{nth + 1}" for i, name in enumerate(names)]
         self._functions = [
             (label, choice, choice.function.build()) for label, choice in zip(labels, chosen, strict=True)
         ]
+        for _, _, function in self._functions:
+            if folder and isinstance(function, RememberingReward):
+                function.remember(folder)
 
     @property
     def weights(self) -> dict[str, float]:

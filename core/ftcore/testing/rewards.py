@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from ftcore.protocols import Reward
+from ftcore.protocols import RememberingReward, Reward
 from ftcore.specs import RewardSpec
 from ftcore.testing.contract import Contract
 from ftcore.types import Sample, Turn
@@ -72,6 +73,13 @@ class RewardContract(Contract):
     def test_a_missing_reference_breaks_nothing(self) -> None:
         if not self.spec().needs_reference:
             assert len(self.build().scores([Sample("hello", "", "hello")])) == 1
+
+    def test_what_is_remembered_is_what_was_said(self, tmp_path: Path) -> None:
+        first, second = self.build(), self.build()
+        if isinstance(first, RememberingReward) and isinstance(second, RememberingReward):
+            first.remember(tmp_path)
+            second.remember(tmp_path)
+            assert list(second.scores(self.samples)) == list(first.scores(self.samples))
 
     def test_the_better_answer_gets_more(self) -> None:
         reward = self.build()

@@ -66,7 +66,7 @@ class Rewards:
     """
 
     def evaluate(self, session: Session) -> Evaluation:
-        samples, functions = session.samples(), RewardFunctions(session.plan.rewards)
+        samples, functions = session.samples(), RewardFunctions(session.plan.rewards, session.folder)
         if not samples or not functions.weights:
             return Evaluation({})
         scores = functions.scores(samples)

@@ -55,7 +55,7 @@ class _Rewarded:
     def __init__(self, *, args: Any, asked: Sequence[tuple[ChatExample, str]], config: GrpoConfig | RlooConfig) -> None:
         session = self.session
         self.asked, self.config = asked, config
-        self.functions = RewardFunctions(session.plan.rewards)
+        self.functions = RewardFunctions(session.plan.rewards, session.folder)
         self.completions = Completions(session.folder)
         reference = _reference(session, config) if config.beta else None
         texts = [render_prompt(chat.turns, chat.tools, session.tokenizer, config.template) for chat, _ in asked]

@@ -58,7 +58,7 @@ class PpoTrainer(Trainer):
     def __init__(self, *args: Any, asked: Sequence[tuple[ChatExample, str]], config: PpoConfig, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.asked, self.config = asked, config
-        self.functions = RewardFunctions(self.session.plan.rewards)
+        self.functions = RewardFunctions(self.session.plan.rewards, self.session.folder)
         self.value_head = value_head(self.session.model)
         self.reference = Reference(self.session)
         self.price = objective.Price(config.kl, config.kl_target, config.kl_gain)
