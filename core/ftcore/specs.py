@@ -54,9 +54,11 @@ class Spec:
     called with an instance of it (or with no argument). `packages` are the import names that the component cannot do
     without; `extra` is the extra of ftcore, or the requirement, that installs them. `default` marks what is taken when
     the user names nothing (of evaluators and reporters: all that are marked); it counts for built-ins only.
-    `defaults` are values for the `train` section that suit the component, such as a method's learning rate; the data's
-    win over the model's, and the model's over the method's. `relatives` are names of the same kind that people know
-    and may type, whether or not anybody offers them here.
+    `defaults` are values for the `train` section that suit the component, such as a method's learning rate. Of every
+    key that counts which the user gives, else the method's, which knows how its parameters learn, else the model's,
+    else the data's (of several sources, the first's), else ftcore's own. A learning rate that the user leaves out is
+    multiplied by the strategy's `learning_rate_scale`. `ftcore plan` says where each value came from.
+    `relatives` are names of the same kind that people know and may type, whether or not anybody offers them here.
     """
 
     name: str
@@ -79,6 +81,7 @@ class MethodSpec(Spec):
     - `artifact`: `adapter` (small, needs the base model) or `model` (stands alone).
     - `mergeable`: `merge` can fold the change into the base weights.
     - `switchable`: `disabled` gives the base model back, so that it can serve as the reference model.
+    - `gives_way`: keys of `defaults` that a model's or a data source's replace, for a value that hangs on them.
     - `heads`: the heads that it can tune a model under. With `score` among them it trains the new head of a reward
       model besides, and saves it.
     """
@@ -88,6 +91,7 @@ class MethodSpec(Spec):
     artifact: str = "adapter"
     mergeable: bool = True
     switchable: bool = True
+    gives_way: tuple[str, ...] = ()
     heads: tuple[str, ...] = ("lm",)
 
 
@@ -99,7 +103,7 @@ class StrategySpec(Spec):
     - `needs_reference`: it compares with the untuned model.
     - `generates`: it lets the model write during training.
     - `needs_rewards`: it learns from what the run's reward functions say.
-    - `learning_rate_scale`: times the method's own learning rate.
+    - `learning_rate_scale`: times the learning rate that suits the method, or else the model or the data.
     - `head`: what stands on the model's body: `lm`, the language model's own, or `score`, one number for a whole text.
     """
 

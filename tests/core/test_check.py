@@ -12,7 +12,7 @@ from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, Resou
 from ftcore.manager import PluginManager
 from ftcore.run.check import check
 from ftcore.run.folder import create
-from ftcore.run.plan import Plan
+from ftcore.run.plan import Plan, Rows
 from ftcore.run.resolve import resolve
 from ftcore.run.runfile import RunFile
 from tests.conftest import echo_rows, write_rows
@@ -82,6 +82,15 @@ class Endless:
         while True:
             yield Row({"prompt": "a", "completion": "b"}, "endless")
 """
+
+
+@pytest.mark.parametrize(("different", "heldout"), [(0, 0), (1, 1), (20, 2)])
+def test_equal_rows_are_not_held_out_apart_in_the_plan_as_in_the_run(
+    tiny: Path, tmp_path: Path, different: int, heldout: int
+):
+    rows = write_rows(tmp_path / "equal.jsonl", [*[{"prompt": "a", "completion": "b"}] * 9, *echo_rows(different)])
+    plan = checked(tmp_path, tiny, data=[str(rows)], evaluate__holdout=heldout or 1)
+    assert plan.rows == Rows(9 + different - heldout, heldout)
 
 
 def test_rows_are_read_only_when_nothing_else_is_wrong(tiny: Path, tmp_path: Path):

@@ -174,6 +174,57 @@ def test_a_learning_rate_comes_from_the_user_else_the_method_times_the_strategys
     assert given.learning_rate == 3e-4, "what the user says is not scaled"
 
 
+KNOWING = """
+@hookimpl
+def ftcore_tuning_methods():
+    defaults = {"learning_rate": 0.5, "epochs": 2}
+    for name, weak in (("sure", ()), ("unsure", ("learning_rate",))):
+        yield MethodSpec(name=name, summary="s", factory=Ref("x:X"), defaults=defaults, gives_way=weak)
+    yield MethodSpec(name="mute", summary="s", factory=Ref("x:X"))
+
+@hookimpl
+def ftcore_model_loaders():
+    yield LoaderSpec(name="brain", summary="s", factory=Ref("x:X"), defaults={"epochs": 3, "max_length": 64})
+
+@hookimpl
+def ftcore_dataset_sources():
+    for name, rate in (("one", 0.1), ("two", 0.2)):
+        defaults = {"learning_rate": rate, "max_length": 32, "warmup": rate}
+        yield SourceSpec(name=name, summary="s", factory=Ref("x:X"), defaults=defaults)
+
+@hookimpl
+def ftcore_alignment_strategies():
+    yield StrategySpec(name="gentle", summary="s", examples=("chat",), learning_rate_scale=0.5, factory=Ref("x:X"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "rate", "origin"),
+    [
+        ({"method": "sure"}, 0.5, "method sure"),
+        ({"method": "unsure"}, 0.1, "data one"),
+        ({"method": "mute"}, 0.1, "data one"),
+        ({"method": "mute", "data": ["two", "one"]}, 0.2, "data two"),
+        ({"method": "unsure", "data": ["files:x"]}, 0.5, "method unsure"),
+        ({"method": "mute", "strategy": "gentle"}, 0.05, "data one, times 0.5 for strategy gentle"),
+        ({"method": "sure", "train__learning_rate": 0.7}, 0.7, None),
+    ],
+)
+def test_the_user_is_heard_before_the_method_the_model_and_the_data(
+    tmp_path: Path, flags: dict[str, Any], rate: float, origin: str | None
+):
+    made = plan(manager=with_plugin(tmp_path, KNOWING), **({"data": ["one", "two"], "model": "brain"} | flags))
+    assert (made.train.learning_rate, made.origins.get("learning_rate")) == (rate, origin)
+
+
+def test_every_value_of_training_that_nobody_typed_has_an_origin(tmp_path: Path):
+    made = plan("train: {seed: 7}\n", with_plugin(tmp_path, KNOWING), method="sure", data=["one"], model="brain")
+    assert (made.train.epochs, made.train.max_length, made.train.warmup, made.train.seed) == (2, 64, 0.1, 7)
+    said = {"epochs": "method sure", "max_length": "model brain", "warmup": "data one", "batch_size": "ftcore"}
+    assert said.items() <= made.origins.items()
+    assert made.origins.keys() == type(made.train).model_fields.keys() - {"seed"}
+
+
 SELECT = "@hookimpl\ndef ftcore_select_backend(available):\n    return {answer!r}\n"
 
 

@@ -85,6 +85,13 @@ def test_a_metric_that_nobody_measured_is_refused():
         compare([result("one"), result("two")], "lost")
 
 
+@pytest.mark.parametrize(("memory", "seconds", "by"), [(0.995e9, 9.95, ("a",)), (0.98e9, 10, ()), (1e9, 9.8, ())])
+def test_a_percent_of_memory_or_time_is_no_difference(memory: float, seconds: float, by: tuple[str, ...]):
+    assert compare([result("a", 0.4), result("b", 0.5, memory, seconds)], None).beaten_by == ((), by)
+    equal = compare([result("a"), result("b", 0.5, memory, seconds)], None)
+    assert equal.beaten_by == (((), ()) if by else (("b",), ()))
+
+
 # What is comparable ---------------------------------------------------------------------------------------------------
 
 
@@ -103,8 +110,9 @@ def of_plan(name: str, section: str, **changed) -> Result:
     ],
 )
 def test_runs_with_other_held_out_rows_are_not_compared(other):
-    with pytest.raises(UsageError, match="not judged by the same held-out rows"):
+    with pytest.raises(UsageError, match="not judged by the same held-out rows") as error:
         compare([result("a"), other], None)
+    assert "sha256" not in str(error.value), "nobody reads hashes"
 
 
 def test_an_unequal_budget_is_compared_with_a_warning():
@@ -144,6 +152,8 @@ def test_finished_runs_are_compared_at_the_terminal_and_in_files(ftcore: Termina
         ("b", False, ["a"]),
     ]
     assert ftcore("compare", "a", "b", "--out", "both", "--json").json["runs"] == record["runs"]
+    assert ftcore("compare", "both", "--out", "again", "--json").json["runs"] == record["runs"], "by its folder"
+    assert record["runs"][0]["folder"] == "../a"
 
 
 def test_a_whole_model_and_a_resumed_run_are_named_as_such():
@@ -234,6 +244,9 @@ def test_a_setting_belongs_to_the_method_before_it():
         ),
         ("lora:targets=q_proj,targets=v_proj", "lora", (("method.targets", "q_proj"), ("method.targets", "v_proj"))),
     ]
+    listed = entries(["lora:targets=[q_proj, v_proj],rank=8,full"])
+    assert [each.method for each in listed] == ["lora", "full"]
+    assert listed[0].settings == (("method.targets", "q_proj"), ("method.targets", "v_proj"), ("method.rank", "8"))
     slugs = [each.slug for each in entries(["lora:rank=8,lora:rank-8=1,LoRA:rank=8"])]
     assert slugs == ["lora-rank-8", "lora-rank-8-1", "LoRA-rank-8-2"]
 
@@ -256,6 +269,8 @@ def test_a_list_that_makes_no_sense_is_refused(text):
             "--methods lora:train.steps=9,full",
             "budget is not equal: train.steps is 9 for lora:train.steps=9, 2 for full",
         ),
+        ("--methods lora:targets=q_proj,v_proj,full", "try: --methods 'lora:targets=[q_proj,v_proj],…'"),
+        ("--methods lora, full", "try: --methods lora,full"),
         ("--methods lora,full --method.rank 8", "try: --methods lora:rank=VALUE"),
         ("--methods lora,full --train.step 8", "did you mean --train.steps?"),
         ("--methods lora,full --evaluate.holdout 0", "no row is held out"),

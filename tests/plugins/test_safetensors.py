@@ -97,12 +97,15 @@ def test_generation_settings_end_where_training_ended_turns(here: Path, tiny: Pa
     assert json.loads((folder / "generation_config.json").read_text())["eos_token_id"] == [0, 2]
 
 
-def test_the_card_says_what_was_done(lora: Path) -> None:
+def test_the_card_says_what_was_done(lora: Path, tiny: Path) -> None:
     card = (lora / "README.md").read_text()
     meta = front_matter(lora)
     assert meta["library_name"] == "peft"
     assert meta["tags"] == ["ftcore", "lora", "sft"]
     assert "base_model" not in meta  # a path is none on the hub
+    assert f"`./{tiny.name}`, a folder on the machine of the run" in card
+    assert f'from_pretrained("./{tiny.name}")' in card
+    assert "../" not in card, "readers do not stand where the run was started"
     assert "| method.rank | 4 |" in card
     assert "`rows.jsonl`" in card
     assert re.search(r"Trained on \d+ of \d+ rows; \d+ were held out\.", card)

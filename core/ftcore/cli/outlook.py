@@ -8,6 +8,7 @@ from typing import Any
 
 from ftcore.run.plan import Choice, Plan
 from ftcore.run.rows import label
+from ftcore.run.suggested import OURS
 
 
 def outlook(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -21,11 +22,25 @@ def outlook(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "strategy", f"{plan.strategy.spec.name}{_set(plan.strategy)}"
     computed = plan.precision.autocast or plan.precision.weights
     yield "backend", f"{plan.backend.spec.name}: {', '.join(hardware.devices)}; {computed}"
-    yield "learning rate", f"{train.learning_rate:g}, {train.scheduler}"
+    yield "learning rate", f"{train.learning_rate:g}{_from(plan, 'learning_rate')}, {train.scheduler}"
     yield "steps", _steps(plan)
+    yield from _suggested(plan)
     judges = plan.judges(plan.strategy.spec.examples)
     yield "judged by", ", ".join(choice.spec.name for choice in judges) or "nobody"
     yield "folder", str(plan.out) if plan.out else "runs/DATE-METHOD-STRATEGY (name it: --out DIR)"
+
+
+def _suggested(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What else a component chose of the training; what ftcore's own defaults are, `ftcore run --help` says."""
+    others = [key for key in plan.origins if key != "learning_rate" and _from(plan, key)]
+    if others:
+        yield "train", ", ".join(f"{key} {getattr(plan.train, key)}{_from(plan, key)}" for key in others)
+
+
+def _from(plan: Plan, key: str) -> str:
+    """Which component chose a value, if neither the user nor ftcore did."""
+    origin = plan.origins.get(key, OURS)
+    return "" if origin == OURS else f" (from {origin})"
 
 
 def _steps(plan: Plan) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, Resou
 from ftcore.manager import PluginManager
 from ftcore.run import optimizers
 from ftcore.run.plan import Choice, DataChoice, Plan, Rows
-from ftcore.run.rows import Recognised, label, read, recognise, refuse_bad_rows, wanted_heldout
+from ftcore.run.rows import Recognised, drawn, label, read, recognise, refuse_bad_rows, wanted_heldout
 from ftcore.specs import StrategySpec
 from ftcore.types import BadRow, Finding
 
@@ -26,11 +28,13 @@ NAMED_BAD_ROWS = 20
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Usable:
-    """A source's usable rows, how many of them it holds out itself, and how often each counts."""
+    """A source's usable rows, how many of them it holds out itself, and how often each counts. `equal` counts those
+    that read the same, which stay on one side."""
 
     rows: int
     marked: int
     weight: float
+    equal: Counter[bytes]
 
 
 def check(plan: Plan, manager: PluginManager) -> Plan:
@@ -224,6 +228,7 @@ def _rows(
     for entry, recognised in sources:
         bad: list[BadRow] = []
         total_bad = good = marked = 0
+        equal: Counter[bytes] = Counter()
         for row in read(entry, recognised):
             if isinstance(row, BadRow):
                 total_bad += 1
@@ -232,7 +237,8 @@ def _rows(
             else:
                 good += 1
                 marked += row.heldout
-        usable.append(Usable(good, marked, entry.settings.weight))
+                equal[hashlib.blake2b(repr(row.example).encode("utf-8", "replace"), digest_size=16).digest()] += 1
+        usable.append(Usable(good, marked, entry.settings.weight, equal))
         if not good:
             reasons = [f"{row.where}: {row.reason}" for row in bad[:3]]
             fix = "--data.format auto" if entry.settings.format != "auto" else "mend the rows, or --data ANOTHER"
@@ -256,8 +262,9 @@ def _split(plan: Plan, usable: list[Usable]) -> Rows | None:
     """What training and judging will see. A source that brings its own held-out part is not split again."""
     if len(usable) < len(plan.data):
         return None
-    free = sum(source.rows for source in usable if not source.marked)
-    taken = wanted_heldout(plan, free)
+    equal = sum((source.equal for source in usable if not source.marked), Counter[bytes]())
+    free, sizes = equal.total(), list(equal.values())
+    taken = sum(sizes[group] for group in drawn(sizes, wanted_heldout(plan, free), plan.train.seed))
     kept = 1 - taken / free if free else 0.0
     train = sum((s.rows - s.marked) * s.weight * (1 if s.marked else kept) for s in usable)
     return Rows(round(train), taken + sum(source.marked for source in usable))

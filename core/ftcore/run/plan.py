@@ -133,6 +133,8 @@ class Plan:
     rewards: tuple[RewardChoice, ...] = ()
     plugins: Mapping[str, Any] = field(default_factory=dict)
     """The run file's own lists of plugins to allow and to deny."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Whose word each value of `train` is that the user left out: `method lora`, or `ftcore`."""
     findings: tuple[Finding, ...] = ()
     rows: Rows | None = None
     """Known once they were checked, where all sources are local."""

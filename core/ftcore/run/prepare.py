@@ -17,7 +17,7 @@ from ftcore.errors import DataError
 from ftcore.manager import PluginManager
 from ftcore.run.compared import encode
 from ftcore.run.plan import DataChoice, Plan
-from ftcore.run.rows import Account, Kept, label, read, recognise, refuse_bad_rows, wanted_heldout
+from ftcore.run.rows import Account, Kept, drawn, label, read, recognise, refuse_bad_rows, wanted_heldout
 from ftcore.run.store import Writer, load_example
 from ftcore.run.supervision import count, gate
 from ftcore.run.tokens import Encoded
@@ -212,13 +212,9 @@ def _split(
     for index, entry in enumerate(entries):
         if entry.source not in has_own:
             by_digest.setdefault(entry.digest, []).append(index)
-    wanted = wanted_heldout(plan, sum(map(len, by_digest.values())))
-    chosen: set[int] = set()
     groups = list(by_digest.values())
-    random.Random(plan.train.seed).shuffle(groups)  # noqa: S311
-    for group in groups:
-        if len(chosen) + len(group) <= wanted:
-            chosen.update(group)
+    wanted = wanted_heldout(plan, sum(map(len, groups)))
+    chosen = {index for group in drawn([*map(len, groups)], wanted, plan.train.seed) for index in groups[group]}
     heldout = [index for index, entry in enumerate(entries) if entry.marked or index in chosen]
     out = set(heldout)
     trained = [i for i, entry in enumerate(entries) if i not in out for _ in range(entry.repeats)]

@@ -47,9 +47,10 @@ def write_inputs(loaded: Loaded) -> None:
 
 
 def plan_record(plan: Plan) -> dict[str, Any]:
-    """A plan as JSON: the run file, what the checks found, and the machine."""
+    """A plan as JSON: the run file, where what it leaves out came from, what the checks found, and the machine."""
     return {
         "plan": plan.dump(),
+        "origins": {f"train.{key}": origin for key, origin in plan.origins.items()},
         "findings": [dataclasses.asdict(finding) for finding in plan.findings],
         "hardware": {
             "devices": list(plan.hardware.devices),

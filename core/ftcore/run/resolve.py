@@ -16,6 +16,7 @@ from ftcore.run.choose import choose, choose_with_flags, merge
 from ftcore.run.plan import Choice, DataChoice, Plan, RewardChoice
 from ftcore.run.provenance import must_be_here
 from ftcore.run.runfile import RunFile, read_run_file
+from ftcore.run.suggested import filled
 from ftcore.settings import Settings, shown, validate
 from ftcore.specs import KINDS
 from ftcore.types import Hardware
@@ -56,10 +57,7 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
     data = tuple(DataChoice(*entry) for entry in entries("data"))
     backend, hardware = _backend(manager, merged, where)
     sections = {name: _section(name, merged, where) for name in SECTIONS}
-    suggestions: dict[str, Any] = {}
-    for component in (method.spec, model.spec, *(entry.source.spec for entry in data)):
-        suggestions |= component.defaults
-    sections["train"] = _with_suggestions(sections["train"], suggestions, strategy.spec.learning_rate_scale)
+    train, origins = filled(sections["train"], [method, model, *(entry.source for entry in data)], strategy)
     out = merged.get("out")
     if out is not None and not isinstance(out, str):
         raise UsageError("out is the name of a folder", where=where("out"), value=out, fix="--out runs/mine")
@@ -74,12 +72,13 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
         exporter=one("exporter"),
         reporters=several("reporters"),
         plugins=merged.get("plugins") or {},
-        train=sections["train"],
+        train=train,
         evaluate=sections["evaluate"],
         checkpoints=sections["checkpoints"],
         out=Path(out) if out else None,
         hardware=hardware,
         precision=backend.build().precision(method.spec.trains_base),
+        origins=origins,
     )
 
 
@@ -149,14 +148,6 @@ def _section(name: str, merged: Mapping[str, Any], where: Any) -> Any:
     if not isinstance(values, Mapping):
         raise UsageError(f"{name} is a group of settings", where=where(name), value=values, fix="ftcore schema")
     return _checked(SECTIONS[name], dict(values), name, where, "ftcore run --help")
-
-
-def _with_suggestions(train: Any, suggestions: Mapping[str, Any], scale: float) -> Any:
-    """Fill what the user left out with what suits the method, the model and the data, in rising order of say."""
-    unset = {key: value for key, value in suggestions.items() if key not in train.model_fields_set}
-    if "learning_rate" in unset:
-        unset["learning_rate"] *= scale
-    return type(train).model_validate({**train.model_dump(exclude_unset=True), **unset})
 
 
 def _backend(manager: PluginManager, merged: Mapping[str, Any], where: Any) -> tuple[Choice[Any], Hardware]:

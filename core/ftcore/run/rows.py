@@ -6,6 +6,7 @@ No tokenizer is needed here, so all of this happens before torch is imported.
 from __future__ import annotations
 
 import itertools
+import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -162,6 +163,18 @@ def wanted_heldout(plan: Plan, rows: int) -> int:
     if holdout >= 1:
         return int(holdout)
     return max(1, min(round(rows * holdout), plan.evaluate.limit))
+
+
+def drawn(sizes: Sequence[int], wanted: int, seed: int) -> list[int]:
+    """Which groups of equal rows are held out, by their number: at random, and never more than `wanted` rows."""
+    numbers = list(range(len(sizes)))
+    random.Random(seed).shuffle(numbers)  # noqa: S311  not for secrets
+    chosen, rows = [], 0
+    for number in numbers:
+        if rows + sizes[number] <= wanted:
+            chosen.append(number)
+            rows += sizes[number]
+    return chosen
 
 
 def _mapped(entry: DataChoice, row: Row) -> dict[str, Any] | ValueError:

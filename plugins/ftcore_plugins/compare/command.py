@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -48,6 +49,7 @@ def compare(
     from ftcore_plugins.compare.files import folder_for, write
 
     if methods:
+        _must_be_one_word(methods[-1], arguments)
         folder = folder_for(out)
         words = ["--methods", ",".join(methods), *arguments, *(["--metric", metric] if metric else [])]
         words += [*(["--skip-impossible"] if skip_impossible else []), "--out", str(folder)]
@@ -58,6 +60,13 @@ def compare(
     write(comparison, folder)
     _show(comparison, folder, as_json)
     _must_all_have_run(comparison.absent, folder)
+
+
+def _must_be_one_word(methods: str, arguments: Sequence[str]) -> None:
+    """Refuse `--methods lora, full`, of which the shell makes two words."""
+    rest = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    if methods.endswith(",") and rest:
+        raise UsageError("a list has no spaces in it", where="--methods", fix=f"--methods {''.join([methods, *rest])}")
 
 
 def _trained(
@@ -101,24 +110,37 @@ def _finished(folders: Sequence[str], metric: str | None) -> Comparison:
             raise UsageError(
                 "finished runs are compared, unless methods are named", value=word, fix="--methods lora,full"
             )
-    if len(folders) < 2:
+    runs = [run for folder in folders for run in _runs(Path(folder))]
+    if len(runs) < 2:
         raise UsageError(
             "a comparison takes methods, or two finished runs",
             fix="ftcore compare --methods lora,full",
             value=folders[0] if folders else None,
         )
     line = shlex.join(["ftcore", "compare", *folders])
-    return compared(_results(folders), metric, command=line, places=places(options.manager()))
+    return compared(_results(runs), metric, command=line, places=places(options.manager()))
 
 
-def _results(folders: Sequence[str]) -> list[Result]:
+def _results(paths: Sequence[Path]) -> list[Result]:
     """The runs by the last part of their path, or by the whole path where that is not theirs alone."""
-    paths = [Path(folder) for folder in folders]
     twice = next((path for path in paths if [other.resolve() for other in paths].count(path.resolve()) > 1), None)
     if twice:
         raise UsageError("the same run is named twice", where=str(twice), fix="ftcore compare RUN OTHER")
     names = [path.resolve().name for path in paths]
     return [read(path, name if names.count(name) == 1 else str(path)) for path, name in zip(paths, names, strict=True)]
+
+
+def _runs(folder: Path) -> list[Path]:
+    """The folder itself, or the runs of the comparison that it holds."""
+    from ftcore.run.folder import read_json
+    from ftcore_plugins.compare.files import MARKER
+
+    if not (folder / MARKER).is_file():
+        return [folder]
+    runs = [folder / run["folder"] for run in read_json(folder / MARKER)["runs"]]
+    if not runs:
+        raise UsageError("no run of this comparison has finished", where=str(folder), fix="type its line again")
+    return runs
 
 
 def _show(comparison: Comparison, folder: Path, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,12 @@ import ftcore
 from ftcore.errors import UsageError
 from ftcore_plugins.compare.pareto import dominators
 from ftcore_plugins.compare.results import Key, Result, main_metric
-from ftcore_plugins.compare.same import ANSWERING, BUDGET, JUDGING, differences, differing
+from ftcore_plugins.compare.same import ANSWERING, BUDGET, JUDGING, contents_differ, differences, differing
 from ftcore_plugins.metrics.comparison import Change
 from ftcore_plugins.metrics.words import count, counted
+
+NOISE = (0.0, 0.01, 0.01)
+"""Shares of score, memory and time by which the same run differs when it is repeated: the machine's mood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def compare(
     costs = [costs_of(result, key) for result in ordered]
     known = [index for index, cost in enumerate(costs) if cost is not None]
     beaten: list[tuple[str, ...] | None] = [None] * len(ordered)
-    for index, by in zip(known, dominators([cost for cost in costs if cost is not None]), strict=True):
+    for index, by in zip(known, dominators([c for c in costs if c is not None], NOISE), strict=True):
         beaten[index] = tuple(ordered[known[other]].name for other in by)
     return Comparison(ordered, key, tuple(beaten), tuple(absent), tuple(_warnings(ordered)), command)
 
@@ -105,7 +109,7 @@ def _must_be_judged_alike(results: Sequence[Result], metric: Key, places: Mappin
     plans = {result.name: _judging(result.report.get("plan") or {}, places) for result in results}
     judged = {result.name: (result.report.get("judged") or {}).get(metric[0]) for result in results}
     found = [
-        *differing("the data's fingerprint", {result.name: result.lock.get("data") for result in results}),
+        *contents_differ("the data", {result.name: result.lock.get("data") for result in results}),
         *differences(plans, JUDGING),
         *differing("the number of rows judged", judged),
     ]
@@ -129,7 +133,7 @@ def _judging(plan: Mapping[str, Any], places: Mapping[str, str | None]) -> dict[
 def _warnings(results: Sequence[Result]) -> Iterator[str]:
     """What makes memory, time or budget unequal, and whose numbers mean something else."""
     plans: Mapping[str, Any] = {result.name: result.report.get("plan") or {} for result in results}
-    yield from differing("the model", {result.name: result.lock.get("model") for result in results})
+    yield from contents_differ("the model", {result.name: result.lock.get("model") for result in results})
     without_paths = {name: {key: plan[key] for key in plan if key != "model"} for name, plan in plans.items()}
     yield from differences(without_paths, (*BUDGET, *ANSWERING))
     yield from differing("the number of tokens seen", {result.name: result.tokens for result in results})
@@ -153,7 +157,7 @@ def budget(results: Sequence[Result]) -> str:
 
 
 def record(comparison: Comparison, folder: Path) -> dict[str, Any]:
-    """The comparison as JSON. Folders of runs are relative to `folder` where they are inside it."""
+    """The comparison as JSON. Folders of runs are as seen from `folder`."""
     evaluator, metric = comparison.metric
     return {
         "ftcore": ftcore.__version__,
@@ -193,6 +197,5 @@ def _run(result: Result, comparison: Comparison, beaten_by: tuple[str, ...] | No
 
 
 def link(run: Path, folder: Path) -> str:
-    """The run's folder as seen from `folder`."""
-    inside = run.resolve().is_relative_to(folder.resolve())
-    return run.resolve().relative_to(folder.resolve()).as_posix() if inside else str(run)
+    """The run's folder as seen from `folder`, so that both may move together."""
+    return Path(os.path.relpath(run.resolve(), folder.resolve())).as_posix()

@@ -10,6 +10,8 @@ from ftcore.errors import UsageError
 
 _ENTRY = re.compile(r"(?P<method>[^:=]+)(?::(?P<setting>.*))?", re.DOTALL)
 _SETTING = re.compile(r"(?P<key>[A-Za-z][\w.-]*)=(?P<value>.*)", re.DOTALL)
+_LIST = re.compile(r"\[(.+)\]", re.DOTALL)
+_COMMA = re.compile(r",(?![^\[\]]*\])")  # but those of a list of values
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,20 @@ class Entry:
 def entries(texts: Sequence[str]) -> list[Entry]:
     """The entries of a list such as `lora:rank=8,alpha=16,full`. A setting belongs to the method before it.
 
-    A key that stands twice gives a list: `lora:targets=q_proj,targets=v_proj`. Raises UsageError.
+    Several values stand in brackets, `lora:targets=[q_proj,v_proj]`, or each behind its key. Raises UsageError.
     """
     found: list[Entry] = []
-    for part in (part.strip() for text in texts for part in text.split(",")):
+    for part in (part.strip() for text in texts for part in _COMMA.split(text)):
         setting, entry = _SETTING.fullmatch(part), _ENTRY.fullmatch(part)
         if setting and found:
             found[-1] = _with(found[-1], part, f"{found[-1].name}{',' if found[-1].settings else ':'}{part}")
         elif entry and not setting:
             plain = Entry(entry["method"], entry["method"])
             found.append(plain if entry["setting"] is None else _with(plain, entry["setting"], part))
+        elif not part:
+            raise UsageError(
+                "a method's name is missing", where="--methods", value=",".join(texts), fix="--methods lora,full"
+            )
         else:
             raise UsageError("no method stands before it", where="--methods", value=part, fix="--methods lora,full")
     for one in found:
@@ -55,7 +61,9 @@ def _with(entry: Entry, text: str, name: str) -> Entry:
         )
     key = setting["key"].replace("-", "_")
     dotted = key if "." in key else f"method.{key}"
-    return replace(entry, name=name, settings=(*entry.settings, (dotted, setting["value"])))
+    listed = _LIST.fullmatch(setting["value"].strip())
+    values = [value.strip() for value in listed[1].split(",")] if listed else [setting["value"]]
+    return replace(entry, name=name, settings=(*entry.settings, *((dotted, value) for value in values)))
 
 
 def _with_slugs(found: list[Entry]) -> list[Entry]:

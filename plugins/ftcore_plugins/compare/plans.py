@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class Planned:
 def planned(entries: Sequence[Entry], arguments: Sequence[str], folder: Path, skip_impossible: bool) -> Planned:
     """Raises what speaks against a method, unless `skip_impossible`; and UsageError for an unequal budget."""
     _must_be_for_all(arguments, entries)
-    resolved = [_resolved(entry, arguments, folder) for entry in entries]
+    resolved = [_resolved(entry, arguments, folder, before) for before, entry in pairwise([None, *entries]) if entry]
     _must_be_equal([job for job, _ in resolved])
     jobs, refused = [], []
     for job, manager in resolved:
@@ -75,7 +76,7 @@ def places(manager: PluginManager) -> dict[str, str | None]:
     return {spec.name: getattr(spec, "argument", None) for spec in specs}
 
 
-def _resolved(entry: Entry, arguments: Sequence[str], folder: Path) -> tuple[Job, PluginManager]:
+def _resolved(entry: Entry, arguments: Sequence[str], folder: Path, before: Entry | None) -> tuple[Job, PluginManager]:
     """The plan that `ftcore run ARGUMENTS --method …` would make, before it is checked."""
     try:
         with run.make_context("ftcore compare", [*arguments, "--method", entry.method]) as ctx:
@@ -87,6 +88,10 @@ def _resolved(entry: Entry, arguments: Sequence[str], folder: Path) -> tuple[Job
     except UsageError as error:
         if error.fix and error.fix.startswith("--method "):
             error.fix = f"--methods {error.fix.removeprefix('--method ')},…"
+        elif before and before.settings and entry.method not in run.manager.catalogue("method"):
+            key, value = before.settings[-1]  # which may have been meant as a list
+            written = f"{before.method}:{key.removeprefix('method.')}=[{value},{entry.method}]"
+            error.fix, error.more = f"--methods '{written},…'", []
         if any(error.where == f"--{key}" or key in error.what for key, _ in entry.settings):
             raise UsageError(
                 error.what, where=f"--methods {entry.name}", value=error.value, fix=f"ftcore explain {entry.method}"

@@ -45,6 +45,15 @@ def differing(what: str, values: Mapping[str, Any]) -> Iterator[str]:
         yield f"{what} is {', '.join(parts)}"
 
 
+def contents_differ(what: str, fingerprints: Mapping[str, Any]) -> Iterator[str]:
+    """One line when the fingerprints are not all equal, which says whose content is the same and shows no hash."""
+    groups: dict[str, list[str]] = {}
+    for name, fingerprint in fingerprints.items():
+        groups.setdefault(str(fingerprint), []).append(name)
+    if len(groups) > 1:
+        yield f"{what} is one for {', another for '.join(', '.join(names) for names in groups.values())}"
+
+
 def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every single setting by its dotted key: `data.0.format`."""
     if isinstance(value, Mapping):

@@ -65,9 +65,14 @@ def notes(comparison: Comparison) -> list[str]:
     score = _title(comparison, comparison.metric)
     found = [
         f"{FRONT} on the Pareto front: no other run is at least as good in {score}, peak memory and training time, "
-        "and better in one of them.",
+        "and better in one of them. A percent of memory or time is no difference.",
         MEMORY_NOTE,
     ]
+    rates = [
+        f"{shown(each.name, one_line=True)} {each.learning_rate:g}" for each in comparison.results if each.learning_rate
+    ]
+    if rates:
+        found.append(f"Learning rates: {', '.join(rates)}.")
     whole = {result.is_whole for result in comparison.results}
     if whole == {True, False}:
         found.append(

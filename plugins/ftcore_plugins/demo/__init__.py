@@ -24,6 +24,7 @@ def ftcore_dataset_sources():
         config=Ref("ftcore_plugins.demo.config:DemoDataConfig"),
         factory=Ref("ftcore_plugins.demo.source:DemoOrders"),
         default=True,
-        # The rate with which SmolLM2's authors tuned this size; on the demo's few rows a smaller one learns too little.
+        # The rate with which SmolLM2's authors tuned this size, for methods that have none or give way. With LoRA's
+        # usual 2e-4 the demo's few rows teach too little: 22 % exact matches.
         defaults={"learning_rate": 1e-3},
     )

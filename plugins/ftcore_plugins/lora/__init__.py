@@ -29,4 +29,6 @@ def ftcore_tuning_methods():
         # The best rate for LoRA is about ten times that of full fine-tuning (https://thinkingmachines.ai/blog/lora),
         # and 2e-4 is what QLoRA's authors used up to 13B (https://arxiv.org/abs/2305.14314, table 9).
         defaults={"learning_rate": 2e-4},
+        # The smaller the model, the higher the best rate (the same page), so whoever knows the model knows better.
+        gives_way=("learning_rate",),
     )

@@ -14,6 +14,7 @@ def ftcore_tuning_methods():
         heads=("lm", "score"),
         packages=("peft", "bitsandbytes"),
         needs=("nf4",),
-        # As LoRA: the rate that QLoRA's authors used up to 13B (table 9).
+        # As LoRA: the rate that QLoRA's authors used up to 13B (table 9); smaller models want a higher one.
         defaults={"learning_rate": 2e-4},
+        gives_way=("learning_rate",),
     )

@@ -33,7 +33,7 @@ def _front_matter(session: Session, is_peft: bool) -> str:
     license_of = getattr(session.loader, "license", None)
     values = {
         # The hub refuses a card whose base model is a path.
-        "base_model": name if not name.startswith((".", "/")) else None,
+        "base_model": None if _is_path(name) else name,
         "library_name": "peft" if is_peft else "transformers" if is_whole else None,
         "license": license_of() if license_of else None,
         "pipeline_tag": "text-generation" if plan.strategy.spec.head == "lm" else "text-classification",
@@ -47,14 +47,15 @@ def _introduction(session: Session) -> Iterator[str]:
     plan, name = session.plan, session.loader.name()
     what = "A model tuned from" if plan.method.spec.artifact == "model" else "An adapter for"
     yield f"# {name.rpartition('/')[2]}, tuned with {plan.method.spec.name} and {plan.strategy.spec.name}\n"
-    yield f"{what} `{name}`, made by ftcore {ftcore.__version__}.\n"
+    where = ", a folder on the machine of the run" if _is_path(name) else ""
+    yield f"{what} `{_base(name)}`{where}, made by ftcore {ftcore.__version__}.\n"
     origin = getattr(session.loader, "origin", None)
     if origin:
         yield f"It was trained, and the numbers below were measured, on {origin()}.\n"
 
 
 def _usage(session: Session, is_peft: bool) -> Iterator[str]:
-    spec, name = session.plan.method.spec, session.loader.name()
+    spec, name = session.plan.method.spec, _base(session.loader.name())
     scores = session.plan.strategy.spec.head == "score"
     kind, more = ("AutoModelForSequenceClassification", ", num_labels=1") if scores else ("AutoModelForCausalLM", "")
     if spec.artifact == "model":
@@ -135,6 +136,15 @@ def _settings(session: Session) -> Iterator[str]:
 def _cell(value: Any) -> str:
     text = _local(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text.replace("|", "\\|")
+
+
+def _is_path(name: str) -> bool:
+    return name.startswith((".", "/"))
+
+
+def _base(name: str) -> str:
+    """The base model's name; of one that is a folder its last part, since readers have it elsewhere."""
+    return f"./{name.rpartition('/')[2]}" if _is_path(name) else name
 
 
 def _local(text: Any) -> str:
