@@ -14,7 +14,7 @@ FRONT = "●"
 
 MEMORY_NOTE = (
     "Peak memory is the most that a run's process held on its device until training ended, loading and judging before "
-    "it included. Training time is that of the steps alone."
+    "it included. Training time is that of the steps alone. A percent of either is no difference."
 )
 
 
@@ -65,7 +65,7 @@ def notes(comparison: Comparison) -> list[str]:
     score = _title(comparison, comparison.metric)
     found = [
         f"{FRONT} on the Pareto front: no other run is at least as good in {score}, peak memory and training time, "
-        "and better in one of them. A percent of memory or time is no difference.",
+        "and better in one of them.",
         MEMORY_NOTE,
     ]
     rates = [
