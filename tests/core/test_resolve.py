@@ -179,22 +179,22 @@ KNOWING = """
 def ftcore_tuning_methods():
     defaults = {"learning_rate": 0.5, "epochs": 2}
     for name, weak in (("sure", ()), ("unsure", ("learning_rate",))):
-        yield MethodSpec(name=name, summary="s", factory=Ref("x:X"), defaults=defaults, gives_way=weak)
-    yield MethodSpec(name="mute", summary="s", factory=Ref("x:X"))
+        yield MethodSpec(name=name, summary="s", factory=Ref("builtins:object"), defaults=defaults, gives_way=weak)
+    yield MethodSpec(name="mute", summary="s", factory=Ref("builtins:object"))
 
 @hookimpl
 def ftcore_model_loaders():
-    yield LoaderSpec(name="brain", summary="s", factory=Ref("x:X"), defaults={"epochs": 3, "max_length": 64})
+    yield LoaderSpec(name="brain", summary="s", factory=Ref("builtins:object"), defaults={"epochs": 3, "max_length": 64})
 
 @hookimpl
 def ftcore_dataset_sources():
     for name, rate in (("one", 0.1), ("two", 0.2)):
         defaults = {"learning_rate": rate, "max_length": 32, "warmup": rate}
-        yield SourceSpec(name=name, summary="s", factory=Ref("x:X"), defaults=defaults)
+        yield SourceSpec(name=name, summary="s", factory=Ref("builtins:object"), defaults=defaults)
 
 @hookimpl
 def ftcore_alignment_strategies():
-    yield StrategySpec(name="gentle", summary="s", examples=("chat",), learning_rate_scale=0.5, factory=Ref("x:X"))
+    yield StrategySpec(name="gentle", summary="s", examples=("chat",), learning_rate_scale=0.5, factory=Ref("builtins:object"))
 """
 
 
