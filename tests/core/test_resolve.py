@@ -118,7 +118,7 @@ def test_what_cannot_be_chosen(flags: dict[str, Any], message: str):
 def test_two_third_parties_with_one_name_must_be_told_apart(tmp_path: Path):
     offer = (
         "@hookimpl\ndef ftcore_tuning_methods():\n"
-        '    yield MethodSpec(name="{name}", summary="s", factory=Ref("x:X"), defaults={{"learning_rate": 1.0}})\n'
+        '    yield MethodSpec(name="{name}", summary="s", factory=Ref("abc:ABC"), defaults={{"learning_rate": 1.0}})\n'
     )
     files = [plugin_file(tmp_path, "from ftcore import *\n" + offer.format(name="twin") + f"# {n}\n")[1] for n in "ab"]
     manager = PluginManager.discover([str(path) for path in files])
@@ -166,7 +166,7 @@ def test_a_learning_rate_comes_from_the_user_else_the_method_times_the_strategys
         tmp_path,
         "@hookimpl\ndef ftcore_alignment_strategies():\n"
         '    yield StrategySpec(name="gentle", summary="s", examples=("chat",), learning_rate_scale=0.5,'
-        ' factory=Ref("x:X"))\n',
+        ' factory=Ref("abc:ABC"))\n',
     )
     gentle = plan(manager=manager, model="./x", data=["files:x"], strategy="gentle").train
     assert gentle.learning_rate == rate / 2
@@ -179,22 +179,22 @@ KNOWING = """
 def ftcore_tuning_methods():
     defaults = {"learning_rate": 0.5, "epochs": 2}
     for name, weak in (("sure", ()), ("unsure", ("learning_rate",))):
-        yield MethodSpec(name=name, summary="s", factory=Ref("builtins:object"), defaults=defaults, gives_way=weak)
-    yield MethodSpec(name="mute", summary="s", factory=Ref("builtins:object"))
+        yield MethodSpec(name=name, summary="s", factory=Ref("abc:ABC"), defaults=defaults, gives_way=weak)
+    yield MethodSpec(name="mute", summary="s", factory=Ref("abc:ABC"))
 
 @hookimpl
 def ftcore_model_loaders():
-    yield LoaderSpec(name="brain", summary="s", factory=Ref("builtins:object"), defaults={"epochs": 3, "max_length": 64})
+    yield LoaderSpec(name="brain", summary="s", factory=Ref("abc:ABC"), defaults={"epochs": 3, "max_length": 64})
 
 @hookimpl
 def ftcore_dataset_sources():
     for name, rate in (("one", 0.1), ("two", 0.2)):
         defaults = {"learning_rate": rate, "max_length": 32, "warmup": rate}
-        yield SourceSpec(name=name, summary="s", factory=Ref("builtins:object"), defaults=defaults)
+        yield SourceSpec(name=name, summary="s", factory=Ref("abc:ABC"), defaults=defaults)
 
 @hookimpl
 def ftcore_alignment_strategies():
-    yield StrategySpec(name="gentle", summary="s", examples=("chat",), learning_rate_scale=0.5, factory=Ref("builtins:object"))
+    yield StrategySpec(name="gentle", summary="s", examples=("chat",), learning_rate_scale=0.5, factory=Ref("abc:ABC"))
 """
 
 

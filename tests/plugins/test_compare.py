@@ -299,7 +299,7 @@ from ftcore import MethodSpec, Ref, hookimpl
 
 @hookimpl
 def ftcore_tuning_methods():
-    yield MethodSpec(name="quantum", summary="needs qubits", needs=("qubits",), factory=Ref("quantum:None"),
+    yield MethodSpec(name="quantum", summary="needs qubits", needs=("qubits",), factory=Ref("abc:ABC"),
                      defaults={"learning_rate": 1e-3})
 """
 
