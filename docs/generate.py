@@ -7,6 +7,7 @@ prose and is left alone. `python docs/generate.py` writes, `python docs/generate
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import re
 import sys
@@ -16,14 +17,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
-from ftcore import config, errors, protocols, specs
+from ftcore import config, errors, events, parameters, protocols, settings, specs
+from ftcore import types as flowing
 from ftcore.cli.main import COMMANDS, cli
 from ftcore.cli.options import Axis, ComponentCommand
 from ftcore.manager import PluginManager, hook_functions
+from ftcore.run.plan import Plan
+from ftcore.run.session import Data, Session
 from ftcore.specs import KINDS, Ref, Spec
 from ftcore.testing import offered as checked
 
@@ -119,6 +124,42 @@ def settings_table(prefix: str, model: Any) -> Iterator[str]:
 
 
 # The parts ------------------------------------------------------------------------------------------------------------
+
+
+def functions(module: ModuleType) -> Iterator[str]:
+    """Every public function of a module, with what it says about itself."""
+    for name, function in vars(module).items():
+        if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_"):
+            yield from (f"## {name}", "")
+            yield from described(name, function)
+
+
+def described(name: str, function: Callable[..., Any]) -> Iterator[str]:
+    yield from python(f"def {name}{signature(function)}: ...")
+    yield from (inspect.getdoc(function) or "", "")
+
+
+def classes(module: ModuleType) -> Iterator[str]:
+    """Every public class of a module as it stands in the code."""
+    for name, cls in vars(module).items():
+        if inspect.isclass(cls) and cls.__module__ == module.__name__:
+            yield from (f"### {name}", "")
+            yield from source(cls)
+
+
+def members_of(cls: type) -> Iterator[str]:
+    """The public fields of a dataclass as a table, then its methods."""
+    words = words_under_fields(cls)
+    fields = [field for field in dataclasses.fields(cls) if not field.name.startswith("_")]
+    yield from table(
+        ("field", "type", "what it is"),
+        ((f"`{field.name}`", f"`{field.type}`".replace("|", "\\|"), words[field.name]) for field in fields),
+    )
+    for name, member in vars(cls).items():
+        if isinstance(member, property) and not name.startswith("_"):
+            yield from (f"**`{name}`** is a property. {inspect.getdoc(member)}", "")
+        elif inspect.isfunction(member) and not name.startswith("_"):
+            yield from described(name, member)
 
 
 def hook_table() -> Iterator[str]:
@@ -315,6 +356,13 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "roles": roles,
     "demo-size": demo_size,
     "check-keys": check_keys,
+    "parameters": partial(functions, parameters),
+    "types": partial(classes, flowing),
+    "events": partial(classes, events),
+    "session": partial(members_of, Session),
+    "session-data": partial(members_of, Data),
+    "plan": partial(source, Plan),
+    "settings": partial(source, settings.Settings),
     "exit-codes": exit_codes,
     "commands": commands,
     "choosing-options": choosing_options,

@@ -25,17 +25,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The rows of a run as tensors-to-be, on disk, and as examples; those to train on are read when they are asked for.
-
-    `train` and `heldout` have the columns that `ftcore.run.compared.encode` gives their kind of example. `account` says
-    what became of every row read.
-    """
+    """The rows of a run as tensors-to-be, on disk, and as examples."""
 
     train: Dataset
+    """The rows to train on. `chat` and `text` examples have the columns `input_ids` and `labels`; `preference` has
+    `prompt_ids`, `chosen_ids`, `rejected_ids` and `margin`, `feedback` has `prompt_ids`, `completion_ids` and `good`,
+    `prompt` has `prompt_ids`. All are lists of token ids, but for `margin` (NaN where nobody said) and `good`."""
     heldout: Dataset
+    """The rows to judge by, with the same columns."""
     heldout_examples: Sequence[Example]
+    """The same as examples, before they were cut to tokens."""
     train_examples: Sequence[Example]
+    """Those to train on. They are read from disk when they are asked for."""
     account: Mapping[str, Any]
+    """What became of every row read: `trained`, `heldout`, `dropped` and more, as data.json has it."""
 
 
 @dataclass(slots=True)
@@ -43,18 +46,29 @@ class Session:
     """What a strategy builds its trainer from, and what evaluators and exporters look at."""
 
     plan: Plan
+    """All choices and settings of the run: `plan.strategy.settings.beta`, `plan.train.max_length`."""
     folder: Path
+    """The run's folder. What a plugin writes there stays with the run."""
     backend: HardwareBackend
+    """On what the run computes: `backend.device()`."""
     loader: ModelLoader
+    """Where the base model came from; `loader.model(dtype=…)` loads it once more."""
     method: TuningMethod
+    """What was attached: `method.state(session.model)` is what trains, `method.save(session.model, folder)` writes."""
     strategy: AlignmentStrategy
+    """Toward what the run trains."""
     tokenizer: PreTrainedTokenizerBase
+    """The model's, with the chat template that the run uses."""
     model: Any
     """What the method's `attach` returned: an `nn.Module` that is called and generates as the base model does."""
     data: Data
+    """The rows, below."""
     announcer: Announcer
+    """Behind `emit`."""
     clock: Clock
+    """Seconds by phase, in `clock.seconds`."""
     trainer: Trainer | None = None
+    """What the strategy built; None until it has."""
     stop_signal: int | None = None
     """Set by a signal handler; every long loop looks at it between two pieces of work."""
     results: dict[str, Mapping[str, Evaluation]] = field(default_factory=dict)
