@@ -19,6 +19,9 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+WIDTH = 200
+"""Characters to a line of a message."""
+
 
 class FtcoreError(Exception):
     """A refusal in plain words.
@@ -51,7 +54,8 @@ class FtcoreError(Exception):
         head = f"error: {f'{self.where}: ' if self.where else ''}{self.what}"
         body = [f"  value: {_short(self.value)}"] if self.value is not None else []
         room = 6 - 1 - len(body) - (1 if self.fix else 0)
-        more = [f"  {_short(line)}" for line in self.more]
+        most = max(1, room // max(1, len(self.more)))
+        more = [f"  {line}" for each in self.more for line in _spread(each, most)]
         if len(more) > room:
             more = [*more[: room - 1], f"  and {len(more) - room + 1} more"]
         return [head, *body, *more, *([f"  try: {self.fix}"] if self.fix else [])]
@@ -131,6 +135,16 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return f" (did you mean {near!r}?)" if near else ""
 
 
-def _short(value: object, width: int = 200) -> str:
+def _spread(value: object, most: int) -> list[str]:
+    """Text over at most so many lines, so that a list is not cut before the word that is looked for."""
+    text = " ".join(str(value).split())
+    if len(text) <= WIDTH or most == 1:
+        return [_short(text)]
+    import textwrap
+
+    return textwrap.wrap(text, WIDTH, max_lines=most, placeholder=" …", break_long_words=False, break_on_hyphens=False)
+
+
+def _short(value: object, width: int = WIDTH) -> str:
     text = " ".join(str(value).split())
     return text if len(text) <= width else text[: width - 1] + "…"

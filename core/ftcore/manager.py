@@ -90,7 +90,9 @@ class PluginManager:
         """Raises UsageError or PluginError: whoever names a file wants it to work."""
         if not path.is_file():
             raise UsageError("there is no such plugin file", where=str(path), fix="--plugin PATH/TO/FILE.py")
-        plugin = Plugin(f"{FILE}:{path.stem}", FILE, _digest(path), str(path))
+        from ftcore.loading.identity import file_version  # hashlib takes 4 ms, and few lines name a file
+
+        plugin = Plugin(f"{FILE}:{path.stem}", FILE, file_version(path), str(path))
         for other in self.plugins:
             if other.key == plugin.key:
                 if Path(other.module).samefile(path):
@@ -110,10 +112,7 @@ class PluginManager:
             ) from error
 
     def _files_must_work(self) -> None:
-        """Ask what files offer as soon as they are loaded: one that fails there is refused like one that does not load.
-
-        Raises PluginError with the line at fault.
-        """
+        """Ask files at once what they offer. Raises PluginError for one that fails there, with the line at fault."""
         files = [plugin for plugin in self.plugins if plugin.is_file and plugin.state == "active"]
         if files:
             self.ask_all()
@@ -295,9 +294,3 @@ def _records(hook: str, record: type[R], function: Callable[[], Any]) -> list[R]
 def _answer(function: Callable[..., Any], *arguments: Any) -> Any:
     result = function(*arguments)
     return list(result) if inspect.isgenerator(result) else result
-
-
-def _digest(path: Path) -> str:
-    import hashlib  # 4 ms, and few lines name a file
-
-    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"

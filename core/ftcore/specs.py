@@ -120,8 +120,9 @@ class SourceSpec(Spec):
     """A dataset source: where rows come from. The factory builds a `DatasetSource`.
 
     On the command line `NAME:REST` chooses the source by name and puts REST into the setting `argument`. A bare
-    reference goes to the first source whose `claims` (a function of the text) returns true. Rows of a `local` source
-    are read and judged once before anything heavy is imported; those of others only when the run needs them.
+    reference goes to the first source whose `claims` (a function of the text) returns true; a number below 1 claims
+    what no other source is surer of. Rows of a `local` source are read and judged once before anything heavy is
+    imported; those of others only when the run needs them.
     """
 
     argument: str | None = None

@@ -107,12 +107,14 @@ Example: TypeAlias = ChatExample | TextExample | PreferenceExample | FeedbackExa
 class Finding:
     """Something that the checks have to say about a plan.
 
-    An `error` stops the run before anything loads; a `warning` and a `note` are shown and kept in plan.json.
+    An `error` stops the run before anything loads; a `warning` and a `note` are shown and kept in plan.json. An error
+    that is `unsafe` could run somebody's code, and is refused as such (exit code 8).
     """
 
     level: Literal["error", "warning", "note"]
     message: str
     fix: str | None = None
+    unsafe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

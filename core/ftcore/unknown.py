@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftcore.errors import UsageError, closest, did_you_mean
@@ -13,7 +14,21 @@ if TYPE_CHECKING:
 
 def unknown(manager: PluginManager, kind: str, name: str) -> UsageError:
     """The error for a component of a kind that nobody offers under this name."""
-    return _of_another_kind(manager, kind, name) or _known_elsewhere(manager, kind, name) or _plain(manager, kind, name)
+    return (
+        _a_file(kind, name)
+        or _of_another_kind(manager, kind, name)
+        or _known_elsewhere(manager, kind, name)
+        or _plain(manager, kind, name)
+    )
+
+
+def _a_file(kind: str, name: str) -> UsageError | None:
+    if not name.endswith(".py"):
+        return None
+    return UsageError(
+        f"{name} is a file, not the name of {_a(KINDS[kind].title)}; --plugin loads a file, and then it has a name",
+        fix=f"--plugin {name} --{kind} {Path(name).stem}",
+    )
 
 
 def _of_another_kind(manager: PluginManager, kind: str, name: str) -> UsageError | None:
@@ -54,6 +69,13 @@ def _plain(manager: PluginManager, kind: str, name: str) -> UsageError:
         fix=f"--{kind} {near}" if near else f"ftcore list {KINDS[kind].plural}",
         more=[f"installed: {', '.join(names) or 'none'}", *idle],
     )
+
+
+def with_setting(manager: PluginManager, axis: str, key: str) -> list[str]:
+    """Components of an axis that have a setting of that name, those first that are taken by themselves."""
+    offers = [o for o in manager.usable(axis) if o.spec.config and manager.has_settings(o)]
+    found = [o.spec for o in offers if o.spec.config and key in o.spec.config.load().model_fields]
+    return [spec.name for spec in sorted(found, key=lambda spec: not spec.default)]
 
 
 def _a(noun: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.conftest import Result
 
-USAGE, DATA, MODEL, RESOURCE, PLUGIN = 2, 3, 4, 5, 7
+USAGE, DATA, MODEL, RESOURCE, PLUGIN, POLICY = 2, 3, 4, 5, 7, 8
 
 Try = Callable[..., Result]
 

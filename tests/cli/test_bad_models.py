@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.refusals import MODEL, PLUGIN, RESOURCE, Try, refused
+from tests.cli.refusals import MODEL, PLUGIN, POLICY, RESOURCE, Try, refused
 from tests.conftest import Result, Terminal, write_rows
 from tests.core.test_resume import plugin_file
 
@@ -57,23 +57,23 @@ def changed(folder: Path, **values: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "words"),
+    ("break_it", "code", "words"),
     [
-        (only_pickle, ["only as a pickle (pytorch_model.bin)", "save_pretrained"]),
-        (pointer, ["model.safetensors is a git-lfs pointer", "try: git lfs pull"]),
-        (half, ["model.safetensors is cut short"]),
-        (no_tokenizer, ["holds no tokenizer (looked for tokenizer.json"]),
-        (an_adapter, ["is an adapter, not a model; its base model is ../tiny", "try: --model ../tiny"]),
-        (needs_code, ["needs code from the model's author (config.json: auto_map)"]),
-        (other_sizes, ["its weights have other shapes than config.json says"]),
+        (only_pickle, POLICY, ["only as a pickle (pytorch_model.bin)", "save_pretrained"]),
+        (pointer, MODEL, ["model.safetensors is a git-lfs pointer", "try: git lfs pull"]),
+        (half, MODEL, ["model.safetensors is cut short"]),
+        (no_tokenizer, MODEL, ["holds no tokenizer (looked for tokenizer.json"]),
+        (an_adapter, MODEL, ["is an adapter, not a model; its base model is ../tiny", "try: --model ../tiny"]),
+        (needs_code, POLICY, ["needs code from the model's author (config.json: auto_map)"]),
+        (other_sizes, MODEL, ["its weights have other shapes than config.json says"]),
     ],
 )
 def test_a_model_folder_that_cannot_be_used_says_why(
-    attempt: Try, tiny: Path, tmp_path: Path, break_it: Callable[[Path], None], words: list[str]
+    attempt: Try, tiny: Path, tmp_path: Path, break_it: Callable[[Path], None], code: int, words: list[str]
 ):
     shutil.copytree(tiny, tmp_path / "broken")
     break_it(tmp_path / "broken")
-    refused(attempt("--out", "run", model="./broken"), MODEL, *words)
+    refused(attempt("--out", "run", model="./broken"), code, *words)
     assert not (tmp_path / "run").exists()
 
 

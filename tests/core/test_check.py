@@ -112,7 +112,7 @@ def test_a_setting_that_is_not_finite_is_refused(tiny: Path, tmp_path: Path, nam
 RATE = 'defaults={"learning_rate": 1.0}'
 METHOD = (
     "from ftcore import hookimpl\n@hookimpl\ndef ftcore_tuning_methods():\n"
-    '    yield MethodSpec(name="new", summary="s", factory=Ref("x:X"), {facts})\n'
+    '    yield MethodSpec(name="new", summary="s", factory=Ref("json:loads"), {facts})\n'
 )
 
 
@@ -163,7 +163,7 @@ def test_a_format_by_name_that_fits_no_row(tiny: Path, tmp_path: Path):
 def test_examples_of_the_wrong_kind_name_a_strategy_that_learns_from_them(tiny: Path, tmp_path: Path):
     plugin = (
         "from ftcore import hookimpl\n@hookimpl\ndef ftcore_alignment_strategies():\n"
-        '    yield StrategySpec(name="prose", summary="s", examples=("text",), factory=Ref("x:X"))\n'
+        '    yield StrategySpec(name="prose", summary="s", examples=("text",), factory=Ref("json:loads"))\n'
     )
     error = refusal(tmp_path, tiny, plugin, strategy="prose")
     assert isinstance(error, DataError)

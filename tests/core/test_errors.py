@@ -21,6 +21,15 @@ def test_many_problems_stay_within_six_lines_and_keep_the_fix():
     assert len(lines[1]) < 220
 
 
+def test_a_long_list_takes_the_lines_that_are_free():
+    names = [f"method-{number}" for number in range(70)]
+    lines = errors.UsageError("unknown", fix="list", more=["installed: " + ", ".join(names)]).lines()
+    assert len(lines) == 6
+    assert max(map(len, lines)) <= 202
+    assert names[-1] in lines[-2]
+    assert lines[0].startswith("error: ")
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

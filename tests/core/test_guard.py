@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ftcore.run import optimizers
 from tests.conftest import Result, Terminal, echo_rows, write_rows
 from tests.core.test_resume import plugin_file
 
@@ -212,11 +213,16 @@ def test_an_optimizer_that_cannot_work_here_is_refused_on_the_plan(
     assert not (case.folder / "run").exists()
 
 
-def test_an_optimizer_that_does_not_exist_is_refused_before_anything_is_read(case: Case):
-    result = case.run("--train.optimizer", "adamw_troch")
+def test_an_optimizer_that_does_not_exist_is_refused_on_the_plan(ftcore: Terminal):
+    result = ftcore("plan", "--train.optimizer", "adamw_troch")
     assert result.code == 2
     assert "there is no optimizer 'adamw_troch' (did you mean 'adamw_torch'?)" in result.err
-    assert not (case.folder / "run").exists()
+
+
+def test_the_optimizers_are_those_of_transformers():
+    from transformers.training_args import OptimizerNames
+
+    assert optimizers.known() == tuple(each.value for each in OptimizerNames)
 
 
 # What a plugin gives back ---------------------------------------------------------------------------------------------

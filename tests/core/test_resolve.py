@@ -41,7 +41,7 @@ def names(choices: Any) -> list[str]:
 
 def test_a_flag_reaches_into_the_file_and_leaves_the_rest():
     run_file = parse_run_file("method: {name: lora, rank: 4, dropout: 0.1}\ntrain: {epochs: 2}\n", Path("run.yaml"))
-    merged = merge(run_file, {"method.rank": "8", "train.steps": "5", "out": "here"})
+    merged = merge(MANAGER, run_file, {"method.rank": "8", "train.steps": "5", "out": "here"})
     assert merged == {
         "method": [{"name": "lora", "rank": "8", "dropout": 0.1}],
         "train": {"epochs": 2, "steps": "5"},
@@ -248,6 +248,33 @@ def test_settings_of_a_backend_hold_whichever_it_is():
 
 def test_missing_packages_are_found_without_importing_them():
     assert missing_packages(["json", "nowhere_to_be_found"]) == ["nowhere_to_be_found"]
+
+
+CLAIMS = """
+from ftcore.settings import Settings
+
+@hookimpl
+def ftcore_dataset_sources():
+    yield SourceSpec(name="ini", summary="s", argument="path", claims=Ref(__name__ + ":is_ours"),
+                     config=Ref(__name__ + ":Where"), factory=Ref("json:loads"))
+
+def is_ours(text):
+    return text.endswith((".ini", ".jsonl"))
+
+class Where(Settings):
+    path: str
+"""
+
+
+def test_a_source_may_claim_files_that_no_built_in_knows(tmp_path: Path):
+    manager = with_plugin(tmp_path, CLAIMS)
+    for name in ("a.ini", "a.jsonl", "a.cfg"):
+        (tmp_path / name).touch()
+    sources = [
+        plan(manager=manager, data=[str(tmp_path / name)]).data[0].source.spec.name
+        for name in ("a.ini", "a.jsonl", "a.cfg")
+    ]
+    assert sources == ["ini", "files", "files"]
 
 
 # A plan is a run file -------------------------------------------------------------------------------------------------

@@ -235,7 +235,7 @@ def test_nul_bytes_cost_their_row(tmp_path, name, content):
      ("owner/name", False), ("demo", False), ("imdb", False)],
 )  # fmt: skip
 def test_bare_references_are_claimed_by_their_form(text, claimed):
-    assert is_data_path(text) is claimed
+    assert is_data_path(text) == claimed
 
 
 @pytest.mark.parametrize(

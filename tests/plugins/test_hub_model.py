@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ftcore.errors import ModelError, ResourceError
+from ftcore.errors import PolicyError, ResourceError
 from ftcore_plugins.hub.model import HubModel, name_findings
 from ftcore_plugins.hub.model_config import HubModelConfig
 
@@ -159,7 +159,7 @@ def test_a_pickle_never_gets_onto_the_disk(hub: Any, cache: Path) -> None:
 def test_a_model_of_pickles_only_is_refused_before_anything_is_fetched(hub: Any, cache: Path) -> None:
     (hub.folder / "model.safetensors").rename(hub.folder / "pytorch_model.bin")
     assert "no safetensors" in next(iter(loader().findings())).message
-    with pytest.raises(ModelError, match="no safetensors"):
+    with pytest.raises(PolicyError, match="no safetensors"):
         loader().model()
     assert not list(cache.rglob("*.bin"))
 
@@ -169,7 +169,7 @@ def test_a_model_that_brings_code_is_refused(hub: Any) -> None:
     (hub.folder / "config.json").write_text(json.dumps(config))
     [finding] = loader().findings()
     assert "ftcore runs none" in finding.message
-    with pytest.raises(ModelError, match="ftcore runs none"):
+    with pytest.raises(PolicyError, match="ftcore runs none"):
         loader().model()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ftcore.errors import ModelError
+from ftcore.errors import ModelError, PolicyError
 from ftcore.types import Finding
 from ftcore_plugins.local.cache import cached
 from ftcore_plugins.local.checks import code_keys, folder_findings
@@ -208,7 +208,7 @@ def test_four_bits_on_the_processor(model: Path) -> None:
 
 def test_loading_refuses_what_the_findings_would(model: Path) -> None:
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="pickle"):
+    with pytest.raises(PolicyError, match="pickle"):
         Folder(FolderConfig(path=str(model))).model()
 
 

@@ -260,4 +260,6 @@ def test_packed_rows_are_refused_on_the_plan(ftcore, tiny, rows):
     refused = ftcore(*plan, "prefix-tuning")
     assert refused.code == 2
     assert "--no-strategy.packing" in refused.err
+    wide = ftcore("plan", "--model", tiny, "--data", rows, "--method", "prompt-tuning", "--method.tokens", 5000)
+    assert "warning: 5,000 virtual tokens stand before rows of at most 1,024" in wide.out
     assert ftcore(*plan, "adaption-prompt").code == 0

@@ -38,7 +38,7 @@ def _init(ctx: click.Context, path: str, **given: Any) -> None:
     assert isinstance(command, ComponentCommand)
     flags = flags_of(ctx, given)
     plan = resolve(command.manager, command.run_file, flags)
-    lines = _lines(plan, merge(command.run_file, flags))
+    lines = _lines(plan, merge(command.manager, command.run_file, flags))
     try:
         target.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except FileNotFoundError:

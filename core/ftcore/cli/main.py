@@ -18,6 +18,8 @@ from ftcore.cli.lazy import LazyGroup
 from ftcore.errors import FtcoreError, PluginError, UsageError, closest
 from ftcore.loading.policy import strangers
 from ftcore.manager import Command, Plugin, PluginManager
+from ftcore.specs import KINDS
+from ftcore.unknown import with_setting
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -126,6 +128,10 @@ class Options:
             name, equals, value = argument.partition("=")
             if argument == "--json-errors":
                 self.json_errors = True
+            elif name in ("--plugins", "--no-plugins"):
+                # A component of that file would be missed before click came to the option.
+                right, file = name.removesuffix("s"), value or next(waiting, "FILE")
+                raise UsageError(f"there is no option {name} (did you mean {right}?)", fix=f"{right} {file}")
             elif name in ("--plugin", "--no-plugin"):
                 text = value if equals else next(waiting, None)
                 if text is None:
@@ -168,6 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except click.exceptions.NoSuchOption as error:
         return _show(_no_such_option(error))
+    except click.BadOptionUsage as error:
+        needs = "" if "does not take" in error.message else " VALUE"
+        return _show(UsageError(error.format_message(), fix=f"{error.option_name}{needs}"))
     except click.ClickException as error:
         ctx = getattr(error, "ctx", None)
         return _show(UsageError(error.format_message(), fix=f"{ctx.command_path if ctx else 'ftcore'} --help"))
@@ -179,17 +188,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
     command = error.ctx.command_path if error.ctx else "ftcore"
-    known = [name for p in (error.ctx.command.get_params(error.ctx) if error.ctx else ()) for name in p.opts]
+    everywhere = [name for p in cli.params for name in p.opts]
+    parameters = error.ctx.command.get_params(error.ctx) if error.ctx else ()
+    known = [name for p in parameters if isinstance(p, click.Option) for name in p.opts] + everywhere
     prefix, dot, setting = error.option_name.partition(".")
     siblings = [name for name in known if name.startswith(f"{prefix}.")]
+    settings = ", ".join(name.partition(".")[2] for name in siblings)
     # `--epochs` means `--train.epochs`, and a wrong setting of a method is meant for a method.
     named = [name for name in known if name.rpartition(".")[2] == error.option_name.removeprefix("--")]
     near = closest(setting, [name.partition(".")[2] for name in siblings]) if dot else None
     guess = f"{prefix}.{near}" if near else named[0] if named else None if dot else closest(error.option_name, known)
+    axis = prefix.removeprefix("--")
+    owners = with_setting(options.manager(), axis, setting) if dot and axis in KINDS and not guess else []
+    if owners:
+        return UsageError(
+            f"there is no option {error.option_name} here; it is a setting of the {KINDS[axis].title} {owners[0]!r}",
+            fix=f"{prefix} {owners[0]}",
+            more=[f"others have it too: {', '.join(owners[1:])}"] if owners[1:] else [],
+        )
     return UsageError(
         f"there is no option {error.option_name}" + (f" (did you mean {guess}?)" if guess else ""),
         fix=f"{command} … {guess}" if guess else f"{command} --help",
-        more=[f"settings here: {', '.join(siblings)}"] if siblings and not guess else [],
+        more=[f"settings here: {settings}"] if siblings and not guess else [],
     )
 
 

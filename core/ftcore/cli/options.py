@@ -81,14 +81,14 @@ class ComponentCommand(click.Command):
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
         from ftcore.cli.main import options
 
-        self.run_file = RunFile()
+        self.run_file, self.line = RunFile(), list(args)
         if not extra.get("resilient_parsing"):
             path, flags = scan(args)
             if not any(parameter.name == "run_file" for parameter in self.params):
                 path = None  # `init` writes the file that it names
             self.run_file = read_run_file(Path(path)) if path else RunFile()
             self.manager = manager_for(self.run_file)
-            merged = merge(self.run_file, flags)
+            merged = merge(self.manager, self.run_file, flags)
             self._settings = list(settings_options(self.manager, merged))
         else:
             self.manager = options.manager()
@@ -97,6 +97,10 @@ class ComponentCommand(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*super().get_params(ctx), *getattr(self, "_settings", [])]
+
+    def setting(self, option: str) -> Setting | None:
+        """The setting that an option of the line is for, in either spelling."""
+        return next((one for one in self._settings if option.replace("-", "_") in _spellings(one)), None)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -107,6 +111,10 @@ class ComponentCommand(click.Command):
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
+
+
+def _spellings(setting: Setting) -> set[str]:
+    return {word.replace("-", "_") for word in (*setting.opts, *setting.secondary_opts)}
 
 
 def manager_for(run_file: RunFile) -> PluginManager:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,9 +50,9 @@ def _steps(plan: Plan) -> str:
     if train.steps:
         seen = f", {train.steps * train.batch_size / plan.rows.train:.2g} epochs" if plan.rows else ""
         return f"{train.steps:,} of {batches}{seen}"
-    if not plan.rows or getattr(plan.strategy.settings, "packing", False):
+    if plan.steps is None:
         return f"as many as {train.epochs:g} epochs take, of {batches}"
-    return f"about {math.ceil(train.epochs * math.ceil(plan.rows.train / train.batch_size)):,} of {batches}"
+    return f"about {plan.steps:,} of {batches}"
 
 
 def _named(choice: Choice[Any]) -> str:

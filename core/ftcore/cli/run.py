@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -78,11 +79,32 @@ def must_be_read(ctx: click.Context, named: str | None) -> None:
     assert isinstance(command, ComponentCommand)
     if named is None or (command.run_file.path is not None and str(command.run_file.path) == named):
         return
+    _is_value(command, named)
     kinds = [kind for kind in HELP if named in command.manager.catalogue(kind)]
     raise UsageError(
         f"{named!r} is no run file, whose name ends in .yaml",
         fix=f"{ctx.command_path} --{kinds[0] if kinds else 'data'} {named}",
     )
+
+
+def _is_value(command: ComponentCommand, named: str) -> None:
+    """Raise UsageError where the word stands behind a setting that does not take it."""
+    before = command.line[: command.line.index(named)]
+    at = max((n for n, word in enumerate(before) if word.startswith("--")), default=None)
+    setting = None if at is None else command.setting(before[at])
+    if setting is None or at is None:
+        return
+    if setting.kind == "flag":
+        off = named.lower() in ("no", "off", "false", "0")
+        raise UsageError(f"{before[at]} takes no value", value=named, fix=f"--{'no-' if off else ''}{setting.dotted}")
+    if setting.kind == "list":
+        rest = command.line[command.line.index(named) :]
+        words = [*before[at + 1 :], *itertools.takewhile(lambda word: not word.startswith("--"), rest)]
+        raise UsageError(
+            f"{before[at]} takes one value, a list with commas",
+            value=" ".join(words),
+            fix=f"{before[at]} {','.join(words)}",
+        )
 
 
 def _finish(folder: Path, report: Any, as_json: bool) -> None:

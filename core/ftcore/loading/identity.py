@@ -26,6 +26,11 @@ def code_hash(plugin: Plugin) -> str:
     return _of_files(_sources(plugin.module))
 
 
+def file_version(path: Path) -> str:
+    """What stands in the place of a version for a plugin file."""
+    return _sha256(path.read_bytes())[:23]
+
+
 def record_hash(info: Path) -> str:
     """SHA-256 over the lines of RECORD that carry a hash, sorted.
 

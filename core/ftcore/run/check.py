@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, ResourceError, UsageError
+from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, PolicyError, ResourceError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.run import optimizers
 from ftcore.run.plan import Choice, DataChoice, Plan, Rows
@@ -47,6 +47,7 @@ def check(plan: Plan, manager: PluginManager) -> Plan:
     findings += _unheard_rewards(plan)
     usable: list[Usable] = []
     _refuse(_rows(recognised, findings, usable))
+    plan = dataclasses.replace(plan, rows=_split(plan, usable))
     for plugin, found in manager.each("ftcore_plan_findings", plan=plan):
         theirs: list[Finding] = []
         with manager.sparing(plugin):
@@ -55,7 +56,7 @@ def check(plan: Plan, manager: PluginManager) -> Plan:
             if finding.level == "error":
                 raise UsageError(f"{finding.message} (says {plugin.key})", fix=finding.fix)
             findings.append(finding)
-    return dataclasses.replace(plan, findings=tuple(findings), rows=_split(plan, usable))
+    return dataclasses.replace(plan, findings=tuple(findings))
 
 
 def _finding(given: object) -> Finding:
@@ -89,7 +90,7 @@ def _by_opening(
     """Look at the model's files and at the first rows of local sources, which takes no time however large they are."""
     for finding in plan.model.build().findings():
         if finding.level == "error":
-            yield ModelError(finding.message, fix=finding.fix)
+            yield (PolicyError if finding.unsafe else ModelError)(finding.message, fix=finding.fix)
         findings.append(finding)
     for entry in plan.data:
         if not entry.source.spec.local:

@@ -14,6 +14,7 @@ from ftcore.errors import UsageError, closest, did_you_mean
 from ftcore.manager import Offer, PluginManager
 from ftcore.run.runfile import RunFile
 from ftcore.specs import KINDS
+from ftcore.unknown import with_setting
 
 AXES = ("model", "data", "method", "strategy", "backend", "rewards", "evaluators", "exporter", "reporters")
 LISTS = ("data", "rewards", "evaluators", "reporters")
@@ -22,7 +23,7 @@ LISTS = ("data", "rewards", "evaluators", "reporters")
 KEYS = (*AXES, *SECTIONS, "out", "plugins")
 
 
-def merge(run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
+def merge(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
     """Lay flags over a run file. A flag that names a component replaces it; dotted flags reach into it.
 
     `flags` are dotted: `{"method": "lora", "method.rank": "8", "data": ["a.jsonl"]}`. A dotted flag under an axis of
@@ -30,13 +31,7 @@ def merge(run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
     """
     for key in run_file.values:
         if key not in KEYS:
-            near = closest(str(key), KEYS)
-            raise UsageError(
-                f"there is no key {key!r}{did_you_mean(str(key), KEYS)}",
-                where=run_file.places.get(str(key)),
-                fix=f"{near}: …" if near else "ftcore schema",
-                more=[] if near else [f"keys: {', '.join(KEYS)}"],
-            )
+            raise _unknown_key(manager, run_file, str(key))
     # `model:` with nothing behind it says nothing, like a section that is left empty.
     written = {key: value for key, value in run_file.values.items() if value is not None}
     merged = {key: _as_entries(key, value) if key in AXES else value for key, value in written.items()}
@@ -58,6 +53,32 @@ def merge(run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
             old: Any = merged.get(section) or {}
             merged[section] = {**old, setting: value}
     return merged
+
+
+def _unknown_key(manager: PluginManager, run_file: RunFile, key: str) -> UsageError:
+    """The error for a key of a run file that there is not: often a setting that stands one level too high."""
+    what, value, where = f"there is no key {key!r}", run_file.values.get(key), run_file.places.get(key)
+    for name, section in SECTIONS.items():
+        if key in section.model_fields:
+            return UsageError(f"{what}; it is a setting of {name}", where=where, fix=f"{name}: {{{key}: {value}}}")
+    for axis in KINDS:
+        owners = with_setting(manager, axis, key)
+        if owners:
+            named = run_file.values.get(axis)
+            named = named.get("name") if isinstance(named, Mapping) else named
+            owner = named if named in owners else owners[0]
+            return UsageError(
+                f"{what}; it is a setting of the {KINDS[axis].title} {owner!r}",
+                where=where,
+                fix=f"{axis}: {{name: {owner}, {key}: {value}}}",
+            )
+    near = closest(key, KEYS)
+    return UsageError(
+        f"{what}{did_you_mean(key, KEYS)}",
+        where=where,
+        fix=f"{near}: …" if near else "ftcore schema",
+        more=[] if near else [f"keys: {', '.join(KEYS)}"],
+    )
 
 
 def _as_entries(axis: str, value: Any) -> list[dict[str, Any]]:
@@ -148,10 +169,21 @@ def refer(manager: PluginManager, axis: str, reference: Any) -> tuple[Offer, dic
         if argument is None:
             raise UsageError(f"the {KINDS[axis].title} {name!r} takes nothing behind the colon", value=text)
         return offer, {argument: rest}
+    claimant = _claimant(manager, axis, text)
+    return (claimant, {claimant.spec.argument: text}) if claimant else (manager.find(axis, text), {})  # type: ignore[attr-defined]
+
+
+def _claimant(manager: PluginManager, axis: str, text: str) -> Offer | None:
+    """The component that claims a text the most: the first that is sure of it (1), or else the surest."""
+    surest, best = 0.0, None
     for offer in manager.usable(axis):
         claims = getattr(offer.spec, "claims", None)
         if claims is not None:
             with manager.sparing(offer.plugin):
-                if claims.load()(text):
-                    return offer, {offer.spec.argument: text}  # type: ignore[attr-defined]
-    return manager.find(axis, text), {}
+                said = claims.load()(text)
+                sure = said if isinstance(said, float) else float(bool(said))
+                if sure > surest:
+                    surest, best = sure, offer
+        if surest >= 1:
+            break
+    return best

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.errors import FtcoreError, ModelError, ResourceError, UsageError, closest, did_you_mean
+from ftcore.errors import FtcoreError, ModelError, ResourceError
 from ftcore.events import PhaseAdvanced, PhaseStarted
 from ftcore.manager import PluginManager
 from ftcore.protocols import HardwareBackend, ModelLoader, TuningMethod
@@ -60,7 +60,6 @@ class Loaded:
 def load(plan: Plan, manager: PluginManager, folder: Path, announcer: Announcer) -> Loaded:
     """Raises DataError, ModelError or ResourceError."""
     quiet()
-    _must_know(plan.train.optimizer)
     clock = Clock()
     loader, backend, method = plan.model.build(), plan.backend.build(), plan.method.build()
     with clock.phase("reading and tokenising rows"):
@@ -112,18 +111,6 @@ def load_model(plan: Plan, loader: ModelLoader, backend: HardwareBackend, method
         raise ModelError(
             f"the model cannot be loaded: {reason}", where=loader.name(), fix="fetch the model again"
         ) from error
-
-
-def _must_know(optimizer: str) -> None:
-    from transformers.training_args import OptimizerNames
-
-    names = [each.value for each in OptimizerNames]
-    if optimizer not in names:
-        raise UsageError(
-            f"there is no optimizer {optimizer!r}{did_you_mean(optimizer, names)}",
-            where="train.optimizer",
-            fix=f"--train.optimizer {closest(optimizer, names) or 'adamw_torch'}",
-        )
 
 
 def _must_embed(model: Any, prepared: Prepared, name: str) -> None:

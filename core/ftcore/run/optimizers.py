@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from functools import cache
+from pathlib import Path
 
-from ftcore.errors import ResourceError, UsageError
+from ftcore.errors import ResourceError, UsageError, closest
 
 _PACKAGES = (
     (r".*bnb.*|paged_.*|lion_.*|ademamix.*|adamw_8bit", "bitsandbytes", "bitsandbytes"),
@@ -29,8 +31,27 @@ _UNKEPT = (
 """By the names' pattern: why a checkpoint, which holds tensors and numbers but no pickle, cannot hold its memory."""
 
 
+@cache
+def known() -> tuple[str, ...]:
+    """The names in the source of transformers, whose module would import torch; none where it does not stand there."""
+    found = importlib.util.find_spec("transformers")
+    if found is None or found.origin is None:
+        return ()
+    text = Path(found.origin).with_name("training_args.py").read_text(encoding="utf-8")
+    listed = re.search(r"^class OptimizerNames\b.*?(?=^\S)", text, re.M | re.S)
+    return tuple(re.findall(r'^    [A-Z\d_]+ = "(\w+)"', listed[0], re.M)) if listed else ()
+
+
 def refusal(optimizer: str) -> UsageError | ResourceError | None:
-    """Why this optimizer cannot train here, or None. Names that transformers does not know are not judged."""
+    """Why this optimizer cannot train here, or None."""
+    if known() and optimizer not in known():
+        near = next((name for name in known() if name.startswith(optimizer)), None) or closest(optimizer, known())
+        return UsageError(
+            f"there is no optimizer {optimizer!r}" + (f" (did you mean {near!r}?)" if near else ""),
+            where="train.optimizer",
+            more=[] if near else [f"transformers has {', '.join(known())}"],
+            fix=f"--train.optimizer {near or 'adamw_torch'}",
+        )
     for pattern, reason in _UNKEPT:
         if re.fullmatch(pattern, optimizer):
             return UsageError(

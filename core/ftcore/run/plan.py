@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,6 +164,15 @@ class Plan:
         """Processes that share every batch; one, unless the backend launches more."""
         backend = self.backend.build()
         return backend.workers if isinstance(backend, LaunchingBackend) else 1
+
+    @property
+    def steps(self) -> int | None:
+        """Optimizer steps, about as many; None where that is known only when the rows have been prepared."""
+        if self.train.steps:
+            return self.train.steps
+        if not self.rows or getattr(self.strategy.settings, "packing", False):
+            return None
+        return math.ceil(self.train.epochs * math.ceil(self.rows.train / self.train.batch_size))
 
     @property
     def micro_batch(self) -> int:

@@ -20,11 +20,12 @@ from ftcore.run.suggested import filled
 from ftcore.settings import Settings, shown, validate
 from ftcore.specs import KINDS
 from ftcore.types import Hardware
+from ftcore.unknown import with_setting
 
 
 def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any]) -> Plan:
     """Everything decided. Raises UsageError, PluginError or ResourceError."""
-    merged = merge(run_file, flags)
+    merged = merge(manager, run_file, flags)
 
     def where(key: str) -> str | None:
         if any(flag == key or flag == key.replace(".0.", ".") for flag in flags):
@@ -123,7 +124,7 @@ def _entry(
     known = [*config, *ENTRIES[axis].model_fields]
     for key in theirs.keys() - {*config}:
         near = closest(key, known)
-        owner = next(iter(_with_setting(manager, axis, key)), None)
+        owner = next(iter(with_setting(manager, axis, key)), None)
         elsewhere = f"name: {owner}" if owner else f"ftcore explain {offer.spec.name}"
         what = f"the {KINDS[axis].title.split()[-1]} {offer.spec.name!r} has no setting"
         raise UsageError(
@@ -135,12 +136,6 @@ def _entry(
         )
     component = _validated(axis, offer, theirs, where, prefix)
     return component, _checked(ENTRIES[axis], ours, prefix, where, "ftcore run --help")
-
-
-def _with_setting(manager: PluginManager, axis: str, key: str) -> list[str]:
-    """Components of an axis that have a setting of that name."""
-    offers = [offer for offers in manager.catalogue(axis).values() for offer in offers]
-    return [o.spec.name for o in offers if o.spec.config and key in o.spec.config.load().model_fields]
 
 
 def _section(name: str, merged: Mapping[str, Any], where: Any) -> Any:

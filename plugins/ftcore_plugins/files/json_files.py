@@ -33,7 +33,18 @@ def read_json(file: Found, encoding: str, field: str | None) -> Iterator[Row | B
         with open_text(file, encoding) as text:
             yield from _document(JsonStream(text.read), file, encoding, field)
     except BrokenJsonError as error:
-        raise DataError(error.what, where=f"{file.label}:{error.line}:{error.column}") from None
+        where = f"{file.label}:{error.line}:{error.column}"
+        raise DataError(error.what, where=where, fix=_remedy(file, head)) from None
+
+
+def _remedy(file: Found, head: str) -> str:
+    """What to type about a broken document: where its lines look like a table, another suffix."""
+    first, second, *_ = *head.splitlines(), "", ""
+    for mark, suffix in ((",", ".csv"), ("\t", ".tsv")):
+        if first.count(mark) and first.count(mark) == second.count(mark) and first.lstrip()[:1] not in ("{", "["):
+            right = file.path.with_name(file.path.name.replace(".json", suffix))
+            return f"mv {shlex.quote(str(file.path))} {shlex.quote(str(right))}"
+    return f"python -m json.tool {shlex.quote(str(file.path))}"
 
 
 def read_json_lines(file: Found, encoding: str, field: str | None) -> Iterator[Row | BadRow]:

@@ -63,11 +63,14 @@ def is_pattern(text: str) -> bool:
     return any(character in text for character in "*?[")
 
 
-def is_data_path(text: str) -> bool:
-    """Whether a bare `--data` reference means files: it exists, is a pattern, or is called like a data file.
+def is_data_path(text: str) -> float:
+    """How surely a bare `--data` reference means files: it is called like a data file, a folder or a pattern.
 
-    A missing `rows.jsonl` is claimed too, so that the user hears about the file and not about sources.
+    A missing `rows.jsonl` is claimed too, so that the user hears about the file and not about sources. A file with an
+    unknown suffix is claimed for the same reason, and left to a source that knows it.
     """
     path = os.path.expanduser(text)
     known = {*KINDS, *UNPACK, *PICKLES, ".gz"}
-    return os.path.exists(path) or is_pattern(text) or suffix(text) in known or is_gzipped(text)
+    if os.path.isdir(path) or is_pattern(text) or suffix(text) in known or is_gzipped(text):
+        return 1
+    return 0.5 if os.path.exists(path) else 0

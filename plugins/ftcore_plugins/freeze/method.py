@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 from transformers import PreTrainedModel
 
-from ftcore.errors import UsageError, did_you_mean
+from ftcore.errors import UsageError, closest
 from ftcore.parameters import decoder_blocks, freeze_all, new_head
 from ftcore_plugins.freeze.config import FreezeConfig
 from ftcore_plugins.full.method import Full
@@ -56,15 +56,14 @@ def _named(model: nn.Module, pattern: str) -> list[nn.Parameter]:
     parameters = dict(model.named_parameters(remove_duplicate=False))
     found = [parameter for name, parameter in parameters.items() if fnmatchcase(name, pattern)]
     if not found:
+        ends = list(dict.fromkeys(".".join(name.split(".")[-2:]) for name in parameters))
+        modules = {end.partition(".")[0]: end for end in ends}
+        meant = [closest(word, modules) for word in pattern.split(".")]
+        near = next((modules[name] for name in reversed(meant) if name), ends[-1])
         raise UsageError(
-            f"no parameter is called {pattern!r}{did_you_mean(pattern, parameters)}",
+            f"no parameter is called {pattern!r}",
             where="method.patterns",
-            more=["the model has " + ", ".join(_samples(list(parameters)))],
-            fix=f"--method.patterns '*{list(parameters)[-1].split('.', 1)[-1]}'",
+            more=["the names end in " + ", ".join(ends)],
+            fix=f"--method.patterns '*{near}'",
         )
     return found
-
-
-def _samples(names: list[str], most: int = 4) -> list[str]:
-    """A few names from all over the model."""
-    return names[:: max(1, len(names) // most)][:most]

@@ -16,7 +16,7 @@ from ftcore.types import Finding
 from ftcore_plugins.hub.claims import is_id
 from ftcore_plugins.hub.model_config import HubModelConfig
 from ftcore_plugins.local.checks import folder_findings
-from ftcore_plugins.local.folder import load_model, load_tokenizer
+from ftcore_plugins.local.folder import load_model, load_tokenizer, refuse
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -70,9 +70,7 @@ class HubModel:
         present = self._cached
         if present is not None and not _errors(folder_findings(present, self.id)):
             return present
-        errors = _errors(name_findings(self._names, self.id))
-        if errors:
-            raise ModelError(errors[0].message, fix=errors[0].fix)
+        refuse(name_findings(self._names, self.id), self.id)
         return self._fetch(WANTED)
 
     @cached_property
@@ -159,6 +157,7 @@ def name_findings(names: Iterable[str], shown: str) -> Iterator[Finding]:
             "error",
             f"{shown} has no safetensors; a pickle can run code when read, and ftcore reads none",
             f"https://huggingface.co/spaces/safetensors/convert makes a revision with safetensors of {shown}",
+            unsafe=True,
         )
 
 

@@ -97,6 +97,7 @@ def _code_findings(path: Path, shown: str) -> Iterator[Finding]:
                 "error",
                 f"{shown} needs code from the model's author ({name}: {', '.join(keys)}); ftcore runs none",
                 "choose a model whose architecture transformers itself has",
+                unsafe=True,
             )
 
 
@@ -146,7 +147,8 @@ def _no_safetensors(path: Path, shown: str) -> Finding:
         "error",
         f"{shown} holds its weights only as a pickle ({pickles[0]}), which can run code when read; ftcore reads none",
         'if you trust it: python -c "from transformers import AutoModelForCausalLM as M; '
-        "M.from_pretrained('FOLDER').save_pretrained('NEW')\"",
+        f"M.from_pretrained('{shown}').save_pretrained('{shown.rstrip('/')}-safe')\"",
+        unsafe=True,
     )
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.errors import ModelError
+from ftcore.errors import ModelError, PolicyError
 from ftcore.types import Finding
 from ftcore_plugins.local.checks import folder_findings
 from ftcore_plugins.local.config import FolderConfig
@@ -84,10 +84,11 @@ def load_model(path: Path, shown: str, **options: Any) -> PreTrainedModel:
 
 
 def refuse(findings: Iterable[Finding], shown: str) -> None:
-    """Raise the first error among the findings as a ModelError."""
+    """Raise the first error among the findings: PolicyError for what is unsafe, else ModelError."""
     for finding in findings:
         if finding.level == "error":
-            raise ModelError(finding.message, where=shown if shown not in finding.message else None, fix=finding.fix)
+            kind = PolicyError if finding.unsafe else ModelError
+            raise kind(finding.message, where=shown if shown not in finding.message else None, fix=finding.fix)
 
 
 def hash_folder(path: Path) -> str:

@@ -16,6 +16,7 @@ from peft import PeftModel
 from torch import Tensor
 
 from ftcore.errors import UsageError
+from ftcore_plugins.lora_family import too_short
 from ftcore_plugins.lora_family.method import FamilyMethod
 from ftcore_plugins.peft_base.method import TRAINED
 
@@ -30,12 +31,8 @@ class AdaLora(FamilyMethod):
         config = model.peft_config[TRAINED]
         config.tinit, config.tfinal = int(steps * self.config.begin), int(steps * self.config.settle)
         config.total_step = steps
-        if steps - config.tfinal < 2:
-            raise UsageError(
-                f"adalora scores its ranks before it takes any, for which a run of {steps} is too short",
-                where="train.steps",
-                fix="--train.steps 20",
-            )
+        if error := too_short(steps, self.config.settle):
+            raise UsageError(error, where="train.steps", fix="--train.steps 20")
 
     def before_step(self, model: PeftModel, step: int) -> None:  # noqa: ARG002
         """Add the gradient of the penalty, w/n · Σ ‖PᵀP − I‖ + ‖QQᵀ − I‖ over the n matrices.

@@ -48,11 +48,9 @@ VIRTUAL = (
     ),
 )
 
-
-@hookimpl
-def ftcore_tuning_methods():
-    yield from VIRTUAL
-    yield MethodSpec(
+SPECS = (
+    *VIRTUAL,
+    MethodSpec(
         name="adaption-prompt",
         summary="a prompt for each of the upper blocks trains, behind a gate (LLaMA-Adapter)",
         config=Ref("ftcore_plugins.soft_prompts.config:AdaptionConfig"),
@@ -62,15 +60,28 @@ def ftcore_tuning_methods():
         relatives=("llama-adapter",),
         # 5e-3 ends at 38.1 %; short runs want twice as much.
         defaults={"learning_rate": 1e-2},
-    )
+    ),
+)
+
+
+@hookimpl
+def ftcore_tuning_methods():
+    yield from SPECS
 
 
 @hookimpl
 def ftcore_plan_findings(plan):
-    """Rows that share one line have one place before them, not one each."""
+    """Rows that share one line have one place before them, not one each; and vectors cost as much as words do."""
     if plan.method.spec in VIRTUAL and getattr(plan.strategy.settings, "packing", False):
         yield Finding(
             "error",
             f"{plan.method.spec.name} puts virtual tokens before each row, and packed rows have no room for them",
             "--no-strategy.packing",
+        )
+    tokens = plan.method.settings.tokens if plan.method.spec in SPECS else 0
+    if tokens > plan.train.max_length:
+        yield Finding(
+            "warning",
+            f"{tokens:,} virtual tokens stand before rows of at most {plan.train.max_length:,}, each as costly as one",
+            f"--method.tokens {type(plan.method.settings).model_fields['tokens'].default}",
         )
