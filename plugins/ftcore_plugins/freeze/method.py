@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 from transformers import PreTrainedModel
 
-from ftcore.errors import UsageError, closest
+from ftcore.errors import UsageError, closest, did_you_mean
 from ftcore.parameters import decoder_blocks, freeze_all, new_head
 from ftcore_plugins.freeze.config import FreezeConfig
 from ftcore_plugins.full.method import Full
@@ -58,12 +58,12 @@ def _named(model: nn.Module, pattern: str) -> list[nn.Parameter]:
     if not found:
         ends = list(dict.fromkeys(".".join(name.split(".")[-2:]) for name in parameters))
         modules = {end.partition(".")[0]: end for end in ends}
-        meant = [closest(word, modules) for word in pattern.split(".")]
-        near = next((modules[name] for name in reversed(meant) if name), ends[-1])
+        meant = [name for word in pattern.split(".") if (name := closest(word, modules))]
+        near = closest(pattern, parameters) or f"*{modules[meant[-1]] if meant else ends[-1]}"
         raise UsageError(
-            f"no parameter is called {pattern!r}",
+            f"no parameter is called {pattern!r}{did_you_mean(pattern, parameters)}",
             where="method.patterns",
             more=["the names end in " + ", ".join(ends)],
-            fix=f"--method.patterns '*{near}'",
+            fix=f"--method.patterns '{near}'",
         )
     return found
