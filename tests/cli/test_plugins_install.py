@@ -63,24 +63,6 @@ def test_a_wheel_is_installed_used_and_uninstalled(there, tmp_path: Path):
     assert gone.out.endswith(f"ftcore plugins install {wheel}\n"), "the index may have another of that name"
 
 
-def test_a_plugin_that_does_not_work_ends_with_7_and_says_how_to_get_rid_of_it(there, tmp_path: Path):
-    """What is offered to be uninstalled is what came just now, and not what an earlier command has installed."""
-    broken = distributions.wheel(tmp_path, "acme-broken", "import os; raise OSError('no')", needs="click")
-    exits = distributions.wheel(tmp_path, "acme-exits", "import os; os._exit(3)", needs="click")
-    installed = there("plugins", "install", exits, "--yes")
-    assert installed.code == 7
-    assert f"{exits}: it is installed, and ftcore does not start with it" in installed.err
-    assert "-m pip uninstall acme-exits\n" in installed.err
-    installed = there("plugins", "install", broken, "--yes")
-    assert installed.code == 7, "acme-exits ends every command, and is not heard here"
-    assert "acme-broken:main 1.2 is broken: OSError: no" in installed.out
-    assert "  try: ftcore plugins uninstall acme-broken" in installed.out
-    again = there("plugins", "install", broken, "--yes")
-    assert again.code == 7
-    assert "is installed already" in again.out
-    assert "  try: ftcore plugins check acme-broken\n" in again.out
-
-
 def test_what_ftcore_runs_on_keeps_its_version(there, tmp_path: Path):
     wheel = distributions.wheel(tmp_path, "acme-future", METHOD.format(name="future"), needs="click<1")
     refused = there("plugins", "install", wheel, "--yes")
@@ -144,6 +126,33 @@ def test_json_without_leave_is_refused_before_pip_is_asked(ftcore: Terminal):
         refused = ftcore("plugins", *words, "--json")
         assert refused.code == 2
         assert f"  try: ftcore plugins {' '.join(words)} --json --yes\n" in refused.err
+
+
+def test_a_plugin_that_does_not_work_ends_with_7_and_says_how_to_get_rid_of_it(
+    ftcore: Terminal, planned: list, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """What is offered to be uninstalled is what came just now, and not what an earlier command has installed."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+
+    def install(name: str, code: str) -> Result:
+        distributions.install(tmp_path, name, code)
+        planned[:] = [pip.Change(name, "1.2")]
+        return ftcore("plugins", "install", name, "--yes")
+
+    installed = install("acme-exits", "import os; os._exit(3)")
+    assert installed.code == 7
+    assert "acme-exits: it is installed, and ftcore does not start with it" in installed.err
+    assert "-m pip uninstall acme-exits\n" in installed.err
+    installed = install("acme-broken", "raise OSError('no')")
+    assert installed.code == 7, "acme-exits ends every command, and is not heard here"
+    assert "acme-broken:main 1.2 is broken: OSError: no" in installed.out
+    assert "  try: ftcore plugins uninstall acme-broken" in installed.out
+    planned.clear()
+    again = ftcore("plugins", "install", "acme-broken", "--yes")
+    assert again.code == 7
+    assert "acme-broken is installed already" in again.out
+    assert "  try: ftcore plugins check acme-broken\n" in again.out
 
 
 @pytest.mark.parametrize(
