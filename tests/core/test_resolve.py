@@ -125,7 +125,9 @@ def test_two_third_parties_with_one_name_must_be_told_apart(tmp_path: Path):
     with pytest.raises(PluginError, match="2 plugins offer the tuning method 'twin'"):
         plan(manager=manager, method="twin")
     stem = Path(str(files[1])).stem
-    assert plan(manager=manager, method=f"{stem}/twin").method.plugin.name == stem
+    chosen = plan(manager=manager, method=f"{stem}/twin")
+    assert chosen.method.plugin.name == stem
+    assert plan(dump_run_file(chosen.dump()), manager).method.plugin.name == stem
 
 
 # Places ---------------------------------------------------------------------------------------------------------------

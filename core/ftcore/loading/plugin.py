@@ -117,6 +117,12 @@ def pick(catalogue: Mapping[str, list[Offered]], name: str, title: str, flag: st
     return offers[0] if offers else None
 
 
+def typed(catalogue: Mapping[str, list[Offered]], offer: Offered) -> str:
+    """The name by which `pick` finds this one again: the bare one, unless others have it too."""
+    is_alone = offer.plugin.is_built_in or len(catalogue[offer.spec.name]) == 1
+    return offer.spec.name if is_alone else offer.qualified
+
+
 def canonical(name: str) -> str:
     """A distribution's name as pip compares it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -48,6 +48,8 @@ class Choice(Generic[S]):
     spec: S
     settings: Settings | None
     plugin: Plugin
+    typed: str | None = None
+    """The name that finds it again, where that is not the record's alone: `acme/lora`."""
 
     def build(self) -> Any:
         """What the plugin's factory makes of the settings. Each call builds anew.
@@ -80,7 +82,7 @@ class Choice(Generic[S]):
     def dump(self) -> dict[str, Any]:
         """As it stands in a run file: `{name: lora, rank: 16, …}`, complete."""
         settings = self.settings.model_dump(mode="json") if self.settings else {}
-        return {"name": self.spec.name, **settings}
+        return {"name": self.typed or self.spec.name, **settings}
 
 
 @dataclass(frozen=True, slots=True)

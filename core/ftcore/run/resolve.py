@@ -11,6 +11,7 @@ from typing import Any
 
 from ftcore.config import ENTRIES, SECTIONS, split_entry
 from ftcore.errors import ResourceError, UsageError, closest, did_you_mean
+from ftcore.loading.plugin import typed
 from ftcore.manager import Offer, PluginManager
 from ftcore.run.choose import choose, choose_with_flags, merge
 from ftcore.run.plan import Choice, DataChoice, Plan, RewardChoice
@@ -42,11 +43,11 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
                 fix=f"--{axis} {names[0]}" if names else "ftcore plugins list",
             )
         offer, settings = chosen[0]
-        return _validated(axis, offer, settings, where)
+        return _validated(manager, axis, offer, settings, where)
 
     def several(axis: str) -> tuple[Choice[Any], ...]:
         return tuple(
-            _validated(axis, offer, settings, where, f"{axis}.{index}" if index else axis)
+            _validated(manager, axis, offer, settings, where, f"{axis}.{index}" if index else axis)
             for index, (offer, settings) in enumerate(choose_with_flags(manager, merged, axis))
         )
 
@@ -89,7 +90,9 @@ def resolve_run(manager: PluginManager, folder: Path) -> Plan:
     return resolve(manager, read_run_file(folder / "run.yaml"), {})
 
 
-def _validated(axis: str, offer: Offer, settings: dict[str, Any], where: Any, prefix: str | None = None) -> Choice[Any]:
+def _validated(
+    manager: PluginManager, axis: str, offer: Offer, settings: dict[str, Any], where: Any, prefix: str | None = None
+) -> Choice[Any]:
     spec = offer.spec
     if spec.config is None:
         if settings:
@@ -99,10 +102,10 @@ def _validated(axis: str, offer: Offer, settings: dict[str, Any], where: Any, pr
                 value=", ".join(settings),
                 fix=f"ftcore explain {spec.name}",
             )
-        return Choice(axis, spec, None, offer.plugin)
+        return Choice(axis, spec, None, offer.plugin, typed(manager.catalogue(axis), offer))
     model: type[Settings] = spec.config.load()
     checked = _checked(model, settings, prefix or axis, where, f"ftcore explain {spec.name}")
-    return Choice(axis, spec, checked, offer.plugin)
+    return Choice(axis, spec, checked, offer.plugin, typed(manager.catalogue(axis), offer))
 
 
 def _checked(model: type[Settings], values: dict[str, Any], prefix: str, where: Any, more: str) -> Settings:
@@ -134,7 +137,7 @@ def _entry(
             fix=f"{near}: {shown(key, theirs[key])}" if near else elsewhere,
             more=[] if near else [f"settings here: {', '.join(known)}"],
         )
-    component = _validated(axis, offer, theirs, where, prefix)
+    component = _validated(manager, axis, offer, theirs, where, prefix)
     return component, _checked(ENTRIES[axis], ours, prefix, where, "ftcore run --help")
 
 
@@ -151,7 +154,7 @@ def _backend(manager: PluginManager, merged: Mapping[str, Any], where: Any) -> t
     name = entries[0].get("name") or entries[0].get("") or "auto"
     if name != "auto":
         offer = manager.find("backend", str(name))
-        choice = _validated("backend", offer, settings, where)
+        choice = _validated(manager, "backend", offer, settings, where)
         hardware = choice.build().probe()
         if not hardware.available:
             raise ResourceError(f"the backend {name!r} is not usable here: {hardware.reason}", fix="--backend auto")
@@ -170,4 +173,4 @@ def _backend(manager: PluginManager, merged: Mapping[str, Any], where: Any) -> t
     if best not in probed:
         raise ResourceError(f"a plugin chose the backend {best!r}, which is not usable here", fix="--backend cpu")
     offer, hardware = probed[best]
-    return _validated("backend", offer, settings, where), hardware
+    return _validated(manager, "backend", offer, settings, where), hardware
