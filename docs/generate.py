@@ -307,6 +307,8 @@ def commands() -> Iterator[str]:
         command = Ref(reference).load()
         for part, inner in parts_of(command) if isinstance(command, click.Group) else [("", command)]:
             yield from command_part(f"{name} {part}".strip(), inner)
+        for flag, mode in getattr(command, "modes", {}).items():
+            yield from command_part(f"{name} {flag}", mode.load())
 
 
 def parts_of(group: click.Group) -> Iterator[tuple[str, click.Command]]:

@@ -8,6 +8,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 from starlette.testclient import TestClient
 
 from ftcore.types import Turn
@@ -49,9 +50,22 @@ class Page:
 
     def __init__(self, project: Project, name: str = "Ada", access: Access | None = None) -> None:
         access = access or Access()
-        self.client = TestClient(application(project, "mine", access), base_url=SITE, headers={"origin": SITE})
-        self.client.get("/", params={"token": access.token})
-        self.html = self.client.post("/enter", data={"name": name}).text
+        client = TestClient(application(project, "mine", access), base_url=SITE, headers={"origin": SITE})
+        self._enter(client, f"/?token={access.token}", name)
+
+    @classmethod
+    def at(cls, address: str, name: str) -> Page:
+        """The page of a server that runs in a process of its own."""
+        site, _, way = address.rpartition("/")
+        page = cls.__new__(cls)
+        client = httpx.Client(base_url=site, headers={"origin": site}, follow_redirects=True, timeout=60)
+        page._enter(client, f"/{way}", name)
+        return page
+
+    def _enter(self, client: httpx.Client, way: str, name: str) -> None:
+        self.client = client
+        client.get(way)
+        self.html = client.post("/enter", data={"name": name}).text
 
     def field(self, name: str) -> str:
         """The first hidden field of that name outside of the form that undoes."""

@@ -12,9 +12,9 @@ from pathlib import Path
 
 
 @contextmanager
-def labelling(folder: Path, *words: object) -> Iterator[str]:
+def labelling(folder: Path, *words: object, command: str = "label") -> Iterator[str]:
     """The address that it prints, while it serves. Afterwards it has ended by Ctrl-C, and well."""
-    line = [sys.executable, "-u", "-m", "ftcore", "label", *map(str, words), "--no-open"]
+    line = [sys.executable, "-u", "-m", "ftcore", command, *map(str, words), "--no-open"]
     server = subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert server.stdout
     try:

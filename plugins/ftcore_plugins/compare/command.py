@@ -5,27 +5,48 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ftcore.cli.run import CONTEXT
 from ftcore.errors import FtcoreError, Interrupted, UsageError
+from ftcore.specs import Ref
 from ftcore_plugins.compare.comparison import Absent, Comparison
 from ftcore_plugins.compare.entries import entries
 from ftcore_plugins.compare.results import Result, main_metric, read
 from ftcore_plugins.metrics.words import counted
 
 
-@click.command(context_settings={**CONTEXT, "ignore_unknown_options": True})
+class Modes(click.Command):
+    """A command that is another one under a certain flag, with a help of its own."""
+
+    modes: Mapping[str, Ref] = {"--human": Ref("ftcore_plugins.compare.human:human")}
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
+        flag = next((word for word in args if word in self.modes), None)
+        if flag is None:
+            return super().make_context(info_name, args, *rest, **extra)
+        other: click.Command = self.modes[flag].load()
+        return other.make_context(f"{info_name} {flag}", [word for word in args if word != flag], *rest, **extra)
+
+
+@click.command(cls=Modes, context_settings={**CONTEXT, "ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[RUN.yaml] [OPTION …] | RUN RUN …")
 @click.option("--methods", metavar="LIST", multiple=True, help="Methods to train: lora,lora:rank=64,full")
 @click.option("--metric", metavar="NAME", help="The score to compare by. Left out: the held-out loss.")
 @click.option("--out", metavar="DIR", help="The comparison's folder. Left out: runs/compare-DATE.")
 @click.option("--skip-impossible", is_flag=True, help="Leave out methods that cannot run here, with the reason.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+@click.option(
+    "--human",
+    is_flag=True,
+    expose_value=False,
+    help="Let people judge two finished runs blind, on a page; its options: ftcore compare --human --help",
+)
 def compare(
     arguments: tuple[str, ...],
     methods: tuple[str, ...],
@@ -44,7 +65,7 @@ def compare(
 
     Typed again with the same --out, it keeps what is finished and goes on with the rest.
 
-    Without --methods it compares the finished runs in the folders RUN.
+    Without --methods it compares the finished runs in the folders RUN; with --human people say which of two is better.
     """
     from ftcore_plugins.compare.files import folder_for, write
 

@@ -106,7 +106,7 @@ def _cost(result: Result, key: Key) -> float:
 
 
 def _must_be_judged_alike(results: Sequence[Result], metric: Key, places: Mapping[str, str | None]) -> None:
-    plans = {result.name: _judging(result.report.get("plan") or {}, places) for result in results}
+    plans = {result.name: judging(result.report.get("plan") or {}, places) for result in results}
     judged = {result.name: (result.report.get("judged") or {}).get(metric[0]) for result in results}
     found = [
         *contents_differ("the data", {result.name: result.lock.get("data") for result in results}),
@@ -121,7 +121,7 @@ def _must_be_judged_alike(results: Sequence[Result], metric: Key, places: Mappin
         )
 
 
-def _judging(plan: Mapping[str, Any], places: Mapping[str, str | None]) -> dict[str, Any]:
+def judging(plan: Mapping[str, Any], places: Mapping[str, str | None]) -> dict[str, Any]:
     """The plan without the names of files: whether their content is the same is for the fingerprints to say."""
     data = plan.get("data") or ()
     return {

@@ -59,18 +59,22 @@ def _open(
 
     Tasks: pairs (which answer is better), answers (good, bad, or edited), rankings (up to nine answers), rows.
     """
-    absent = missing_packages(PACKAGES)
-    if absent:
-        raise ResourceError(f"the page needs {', '.join(absent)}", fix="pip install 'ftcore[label]'")
+    must_have_the_page()
     path = _file(project, db)
     assert isinstance(ctx.command, WithData)
     sources = ctx.command.sources(ctx, given)
     with _project(path, task, each, sources, ctx.command.manager) as opened:
-        from ftcore_plugins.label.server import has_display, serve
+        from ftcore_plugins.label.server import serve
 
         click.echo(f"{path}: {_summary(opened)}")
-        serve(opened, project, port, has_display() if opens is None else opens, lambda text: click.echo(text))
+        serve(opened, project, port, opens, click.echo)
         click.echo(f"\n{path}: {_summary(opened)}")
+
+
+def must_have_the_page() -> None:
+    absent = missing_packages(PACKAGES)
+    if absent:
+        raise ResourceError(f"the page needs {', '.join(absent)}", fix="pip install 'ftcore[label]'")
 
 
 def _project(
@@ -103,6 +107,11 @@ def _project(
 
 DB = click.Option(["--db"], metavar="FILE", help=f"The project's file. Left out: {FOLDER}/PROJECT.db.")
 
+PAGE = (
+    click.Option(["--port"], type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one."),
+    click.Option(["--open/--no-open", "opens"], default=None, help="Open a browser. Left out: where a screen is."),
+)
+
 open_ = WithData(
     "open",
     callback=click.pass_context(_open),
@@ -116,8 +125,7 @@ open_ = WithData(
             help="Judgements that an item needs: judges share the items out. Left out: everybody judges everything.",
         ),
         DB,
-        click.Option(["--port"], type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one."),
-        click.Option(["--open/--no-open", "opens"], default=None, help="Open a browser. Left out: where a screen is."),
+        *PAGE,
     ],
     help=_open.__doc__,
     short_help="Serve a project on a local page.",

@@ -45,13 +45,13 @@ def decide(task: str, judgements: Sequence[Judgement]) -> Decision:
         return _ranked([judgement.detail["places"] for judgement in heard])
     if task == "answers":
         return _answered(heard)
-    outcome = _most(Counter(judgement.choice for judgement in heard))
+    outcome = most(Counter(judgement.choice for judgement in heard))
     return Decision(**_PAIRS[outcome]) if outcome else Decision()
 
 
 def _answered(heard: Sequence[Judgement]) -> Decision:
     edits = [judgement.detail["text"] for judgement in heard if judgement.choice == "edited"]
-    outcome = _most(Counter("good" if judgement.choice == "good" else "bad" for judgement in heard))
+    outcome = most(Counter("good" if judgement.choice == "good" else "bad" for judgement in heard))
     if outcome == "good":
         return Decision(good=[0])
     return Decision(bad=[0], written=list(dict.fromkeys(edits))) if outcome else Decision()
@@ -68,7 +68,8 @@ def _ranked(rankings: Sequence[Sequence[int]]) -> Decision:
     return Decision(better, best if len(best) == 1 else [], worst if len(worst) == 1 else [])
 
 
-def _most(votes: Counter[str]) -> str | None:
+def most(votes: Counter[str]) -> str | None:
+    """What more of them say than anything else; None where they are split."""
     (first, most), *others = votes.most_common(2)
     return None if others and others[0][1] == most else first
 

@@ -134,6 +134,15 @@ class Project:
     def fact(self, name: str) -> str:
         return str(self._one("SELECT value FROM facts WHERE name = ?", name)[0])
 
+    def note(self, name: str, value: str) -> None:
+        """Keep what another program needs to know of a project; `found` gives it back."""
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def found(self, name: str) -> str | None:
+        found = self._one("SELECT value FROM facts WHERE name = ?", name)
+        return str(found[0]) if found else None
+
     @property
     def task(self) -> str:
         return self.fact("task")

@@ -18,8 +18,11 @@ from ftcore_plugins.label.security import Access
 HOST = "127.0.0.1"
 
 
-def serve(project: Project, name: str, port: int, opens: bool, say: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM. `port` 0 takes a free one. Raises UsageError for a port that is taken."""
+def serve(project: Project, name: str, port: int, opens: bool | None, say: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM. `port` 0 takes a free one; `opens` None opens a browser where a screen is.
+
+    Raises UsageError for a port that is taken.
+    """
     listening = bound(port)
     port = listening.getsockname()[1]
     access = Access(port)
@@ -29,7 +32,7 @@ def serve(project: Project, name: str, port: int, opens: bool, say: Callable[[st
         application(project, name, access), log_level="warning", access_log=False, lifespan="off",
         server_header=False, timeout_graceful_shutdown=2,
     )  # fmt: skip
-    if opens:
+    if _has_display() if opens is None else opens:
         # The command line of a browser is there for other users to read, so its token is used up at once.
         threading.Thread(target=_open, args=(address + access.once(),), daemon=True).start()
     try:
@@ -54,7 +57,7 @@ def bound(port: int) -> socket.socket:
     return listening
 
 
-def has_display() -> bool:
+def _has_display() -> bool:
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 

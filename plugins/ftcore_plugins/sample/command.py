@@ -6,10 +6,8 @@ A line is `{"prompt": [messages], "completions": [{"text": "…", "by": "run"}, 
 
 from __future__ import annotations
 
-import itertools
 import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,8 @@ import click
 
 from ftcore.cli.options import Axis
 from ftcore.errors import DataError, UsageError
-from ftcore.run.plan import DataChoice
-from ftcore.types import BadRow, ChatExample, Example
-from ftcore_plugins.label.items import messages
 from ftcore_plugins.label.options import WithData
 from ftcore_plugins.metrics.words import counted
-
-KINDS = ("prompt", "preference", "feedback", "chat")
 
 
 def _sample(
@@ -44,8 +37,8 @@ def _sample(
     answers on the same machine.
     """
     from ftcore.run.folder import write_text
-    from ftcore.run.generate import prompts
-    from ftcore_plugins.sample.completions import Sampling, completions
+    from ftcore_plugins.sample.asking import answered, asked_by
+    from ftcore_plugins.sample.completions import Sampling
 
     command = ctx.command
     assert isinstance(command, WithData)
@@ -53,39 +46,13 @@ def _sample(
     sources = command.sources(ctx, given)
     if not sources:
         raise UsageError("there is nothing to answer", fix="--data FILE")
-    asked = list(itertools.islice(prompts(_examples(command.manager, sources)), limit))
+    asked = asked_by(sources, command.manager)[:limit]
     if not asked:
         raise DataError("no row holds a prompt", where=str(given["data"][0]), fix="--data ANOTHER")
-    sampling = Sampling(n, max_new_tokens, temperature, top_p, seed)
-    names = _names(runs)
-    answered: list[list[dict[str, str]]] = [[] for _ in asked]
-    for folder, name in zip(runs, names, strict=True):
-        found = completions(folder, command.manager, [chat for chat, _ in asked], sampling)
-        with click.progressbar(found, length=len(asked), label=f"{name} answers", file=sys.stderr) as counting:
-            for here, texts in zip(answered, counting, strict=True):
-                here += [{"text": text, "by": name} for text in texts]
-    lines = [_line(chat, reference, found) for (chat, reference), found in zip(asked, answered, strict=True)]
+    lines = answered(runs, command.manager, asked, Sampling(n, max_new_tokens, temperature, top_p, seed))
     written = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     write_text(out, written.encode("utf-8", "backslashreplace").decode())
     click.echo(f"{counted(len(lines), 'prompt')} with {n * len(runs)} answers each written to {out}")
-
-
-def _line(chat: ChatExample, reference: str, found: list[dict[str, str]]) -> dict[str, Any]:
-    more = {"tools": list(chat.tools)} if chat.tools else {}
-    return {"prompt": messages(chat.turns), "completions": found, "reference": reference, **more}
-
-
-def _examples(manager: Any, sources: Sequence[DataChoice]) -> Iterator[Example]:
-    from ftcore.run.rows import read, recognise, refuse_bad_rows
-
-    for entry in sources:
-        bad = []
-        for kept in read(entry, recognise(manager, entry, KINDS)):
-            if isinstance(kept, BadRow):
-                bad.append(kept)
-            else:
-                yield kept.example
-        refuse_bad_rows(entry, bad, len(bad))
 
 
 def _check(runs: Sequence[Path], n: int, out: Path, temperature: float) -> None:
@@ -99,12 +66,6 @@ def _check(runs: Sequence[Path], n: int, out: Path, temperature: float) -> None:
         raise UsageError("the file is there already", where=str(out), fix=f"--out {out.with_stem(f'{out.stem}-2')}")
     if not out.absolute().parent.is_dir():
         raise UsageError("there is no such folder", where=str(out.parent), fix=f"mkdir -p {out.parent}")
-
-
-def _names(runs: Sequence[Path]) -> list[str]:
-    """The last part of a run's path, or the whole path where both end alike."""
-    names = [run.resolve().name for run in runs]
-    return names if len(set(names)) == len(names) else [str(run) for run in runs]
 
 
 sample = WithData(
