@@ -268,8 +268,7 @@ class PluginManager:
     def has_settings(self, offer: Offer) -> bool:
         """Whether the settings of a component that nobody named can be imported; its plugin is left out if not."""
         with self.sparing(offer.plugin):
-            if offer.spec.config:
-                offer.spec.config.load()
+            offer.settings()
         return offer.plugin.state == "active"
 
     def _break(self, plugin: Plugin, where: str | None, error: BaseException) -> None:
@@ -280,7 +279,7 @@ class PluginManager:
             plugin.stop("hung", f"{where or 'its import'} hangs: {error}", fix)
         else:
             said, is_verdict = in_words(error), isinstance(error, PluginError)
-            fix = (isinstance(error, FtcoreError) and error.fix) or fix
+            fix = (plugin.is_file and isinstance(error, FtcoreError) and error.fix) or fix
             plugin.stop("broken", f"{where} raised {said}" if where and not is_verdict else said, fix)
         plugin.where = place(error)
 

@@ -21,10 +21,11 @@ A method that trains the biases needs no more than this, and the spec's `switcha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ftcore.errors import ModelError
+from ftcore.loading.words import few
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -58,6 +59,12 @@ def copy_into(target: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None
 
 def check_same(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
     """Raise ValueError unless both have the same names with the same shapes; it names the first few that differ."""
+    if found := differences(expected, state):
+        raise ValueError(f"the state does not fit the model; {found}")
+
+
+def differences(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """In what names and shapes differ, in words: `missing: a; unexpected: b, c`. Empty when they do not."""
     shared = expected.keys() & state.keys()
     problems = {
         "missing": sorted(expected.keys() - shared),
@@ -68,9 +75,7 @@ def check_same(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> N
             if state[name].shape != expected[name].shape
         ],
     }
-    found = [f"{kind}: {_few(names)}" for kind, names in problems.items() if names]
-    if found:
-        raise ValueError("the state does not fit the model; " + "; ".join(found))
+    return "; ".join(f"{kind}: {few(names)}" for kind, names in problems.items() if names)
 
 
 def count(model: nn.Module) -> tuple[int, int]:
@@ -113,9 +118,3 @@ def decoder_blocks(model: nn.Module) -> nn.ModuleList:
 def _size(parameter: Tensor) -> int:
     quantised = getattr(parameter, "quant_state", None)
     return parameter.numel() if quantised is None else math.prod(quantised.shape)
-
-
-def _few(names: Iterable[str], most: int = 3) -> str:
-    names = list(names)
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest

@@ -24,13 +24,16 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
 
 
-def validate(model: type[Settings], values: dict[str, Any], section: str, where: Any = None) -> Settings:
+def validate(
+    model: type[Settings], values: dict[str, Any], section: str, where: Any = None, strict: bool = False
+) -> Settings:
     """Build settings from what a user wrote. Raises UsageError that names every key at fault.
 
     `section` is the prefix of the keys (`method`); `where` is a function from a key to its place in the run file.
+    What is `strict` takes no text for a number.
     """
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, strict=strict or None)
     except ValidationError as error:
         problems = [_problem(detail, model, section, where) for detail in error.errors()]
     first = problems[0]

@@ -10,10 +10,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from ftcore.declared import Declared, caller, must_fit
 from ftcore.errors import FtcoreError, PluginError
 from ftcore.loading.words import in_words, place, remedy
+
+ExampleKind = Literal["chat", "text", "preference", "feedback", "prompt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,11 @@ class Ref:
     target: str
 
     def __post_init__(self) -> None:
+        must_fit(self)
         module, colon, name = self.target.partition(":")
         if not (module and colon and name):
-            raise ValueError(f"a Ref is written 'package.module:Name', not {self.target!r}")
+            what = f"a Ref is written 'package.module:Name', not {self.target!r}"
+            raise PluginError(what, where=caller(), fix="Ref('package.module:Name')")
 
     def load(self) -> Any:
         """What it names. Raises PluginError with the place, whatever the import raises: it is the plugin's code."""
@@ -47,7 +52,7 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
+class Spec(Declared):
     """What all records share.
 
     `config` refers to a subclass of `ftcore.settings.Settings`, or is None when there is nothing to set; `factory` is
@@ -59,6 +64,8 @@ class Spec:
     else the data's (of several sources, the first's), else ftcore's own. A learning rate that the user leaves out is
     multiplied by the strategy's `learning_rate_scale`. `ftcore plan` says where each value came from.
     `relatives` are names of the same kind that people know and may type, whether or not anybody offers them here.
+
+    A record made with a value that a field does not take raises PluginError, which names the line.
     """
 
     name: str
@@ -88,18 +95,18 @@ class MethodSpec(Spec):
 
     needs: tuple[str, ...] = ()
     trains_base: bool = False
-    artifact: str = "adapter"
+    artifact: Literal["adapter", "model"] = "adapter"
     mergeable: bool = True
     switchable: bool = True
     gives_way: tuple[str, ...] = ()
-    heads: tuple[str, ...] = ("lm",)
+    heads: tuple[Literal["lm", "score"], ...] = ("lm",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategySpec(Spec):
     """An alignment strategy: toward what objective. The factory builds an `AlignmentStrategy`.
 
-    - `examples`: the kinds of example that it learns from (`chat`, `text`, …).
+    - `examples`: the kinds of example that it learns from: `chat`, `text`, `preference`, `feedback`, `prompt`.
     - `needs_reference`: it compares with the untuned model.
     - `generates`: it lets the model write during training.
     - `needs_rewards`: it learns from what the run's reward functions say.
@@ -107,12 +114,12 @@ class StrategySpec(Spec):
     - `head`: what stands on the model's body: `lm`, the language model's own, or `score`, one number for a whole text.
     """
 
-    examples: tuple[str, ...]
+    examples: tuple[ExampleKind, ...]
     needs_reference: bool = False
     generates: bool = False
     needs_rewards: bool = False
     learning_rate_scale: float = 1.0
-    head: str = "lm"
+    head: Literal["lm", "score"] = "lm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +144,7 @@ class FormatSpec(Spec):
     Formats are asked in the order of `priority`, highest first, whether they recognise the columns.
     """
 
-    example: str
+    example: ExampleKind
     priority: int = 0
 
 
@@ -184,11 +191,11 @@ class EvaluatorSpec(Spec):
     that it is left out where the run names none.
     """
 
-    metrics: Mapping[str, str]
+    metrics: Mapping[str, Literal["up", "down"]]
     percent: tuple[str, ...] = ()
     generates: bool = False
     needs_rewards: bool = False
-    examples: tuple[str, ...] = ("chat", "text")
+    examples: tuple[ExampleKind, ...] = ("chat", "text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +214,7 @@ class ReporterSpec(Spec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandSpec:
+class CommandSpec(Declared):
     """A command of the command line, `ftcore NAME`. The factory refers to a `click.Command`, or to a group of them.
 
     It is no component of a run: no run file names it, and its settings are the options of its own line. The reference

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from ftcore.declared import Declared
+
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Row(Declared):
     """One row as a source read it. `where` finds it again: `train.jsonl:17`."""
 
     values: Mapping[str, Any]
@@ -19,7 +21,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class BadRow:
+class BadRow(Declared):
     """A row that could not be read at all. `where` is as exact as can be: `train.jsonl:1017:42`."""
 
     where: str
@@ -104,7 +106,7 @@ Example: TypeAlias = ChatExample | TextExample | PreferenceExample | FeedbackExa
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Declared):
     """Something that the checks have to say about a plan.
 
     An `error` stops the run before anything loads; a `warning` and a `note` are shown and kept in plan.json. An error
@@ -118,7 +120,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Declared):
     """What the model writes for one prompt, beside what it should write.
 
     `prompt` is the last message before the answer, `turns` the whole conversation up to it. `reference` is empty where
@@ -132,7 +134,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Declared):
     """What one evaluator says: named numbers and, if it likes, samples to look at.
 
     `better` and `percent` say of metrics whose names nobody knows beforehand what `EvaluatorSpec` says of the others.
@@ -141,13 +143,13 @@ class Evaluation:
 
     metrics: Mapping[str, float]
     samples: tuple[Sample, ...] = ()
-    better: Mapping[str, str] = field(default_factory=dict)
+    better: Mapping[str, Literal["up", "down"]] = field(default_factory=dict)
     percent: tuple[str, ...] = ()
     table: tuple[Mapping[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Hardware:
+class Hardware(Declared):
     """What a backend found out about the machine, without loading a model.
 
     `capabilities` are the words that a method's `needs` are compared with: `bf16`, `fp16`, `nf4`, `flash-attention` …
@@ -162,7 +164,7 @@ class Hardware:
 
 
 @dataclass(frozen=True, slots=True)
-class Precision:
+class Precision(Declared):
     """The dtypes of a run, by torch's names: how weights are held, and in what the matmuls are done.
 
     `autocast` None means that computation is done in the dtype of the weights.

@@ -73,8 +73,7 @@ def _plain(manager: PluginManager, kind: str, name: str) -> UsageError:
 
 def with_setting(manager: PluginManager, axis: str, key: str) -> list[str]:
     """Components of an axis that have a setting of that name, those first that are taken by themselves."""
-    offers = [o for o in manager.usable(axis) if o.spec.config and manager.has_settings(o)]
-    found = [o.spec for o in offers if o.spec.config and key in o.spec.config.load().model_fields]
+    found = [o.spec for o in manager.usable(axis) if manager.has_settings(o) and key in o.fields()]
     return [spec.name for spec in sorted(found, key=lambda spec: not spec.default)]
 
 

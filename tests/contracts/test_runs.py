@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from ftcore.manager import PluginManager
-from ftcore.testing.formats import kinds
+from ftcore.specs import ExampleKind
 from ftcore.testing.runs import ROWS
 
 
@@ -11,7 +13,7 @@ def test_there_are_rows_of_every_kind() -> None:
     offers = [offer for found in PluginManager.discover().catalogue("format").values() for offer in found]
     specs = sorted((offer.spec for offer in offers if offer.plugin.is_built_in), key=lambda spec: -spec.priority)
     formats = [(spec.example, spec.factory.load()()) for spec in specs]
-    assert set(ROWS) == set(kinds())
+    assert set(ROWS) == set(get_args(ExampleKind))
     for kind, rows in ROWS.items():
         example, read = next((example, one) for example, one in formats if one.recognises(rows[0]))
         assert example == kind

@@ -120,7 +120,6 @@ METHOD = (
     ("facts", "kind", "what", "fix"),
     [
         (f'needs=("fp9", "nf4"), {RATE}', ResourceError, "needs fp9, which the backend cpu lacks", "--method lora"),
-        (f'needs=("fp9",), artifact="picture", {RATE}', ResourceError, "needs fp9", "ftcore doctor"),
         ("", PluginError, "the method 'new' declares no learning rate", "--train.learning_rate 2e-4"),
         (f'packages=("nowhere_to_be_found",), extra="ftcore[nowhere]", {RATE}', ResourceError,
          "'new' needs the package nowhere_to_be_found, which is not installed", "pip install ftcore[nowhere]"),

@@ -68,7 +68,7 @@ def test_a_third_party_offers_beside_the_built_ins(install):
         ("@hookimpl\ndef ftcore_commands(): yield CommandSpec(name='a b', summary='', factory=Ref('x:y'))", "typed"),
         (
             "@hookimpl\ndef ftcore_tuning_methods(): yield MethodSpec(name='m', summary='s', factory='x:Y')",
-            "write Ref('package.module:Name')",
+            "MethodSpec 'm': factory is 'x:Y', not a Ref",
         ),
         ("@hookimpl\ndef ftcore_tuning_methods(): yield MethodSpec(name='m', factory=Ref('x:Y'))", "TypeError"),
     ],
@@ -421,7 +421,7 @@ def test_a_plugin_that_was_asked_unnamed_and_raises_is_left_out_with_a_warning(
 
 def test_a_reference_loads_what_it_names_and_says_what_is_wrong(install):
     assert Ref("json:loads").load()("[1]") == [1]
-    with pytest.raises(ValueError, match=r"package\.module:Name"):
+    with pytest.raises(PluginError, match=r"package\.module:Name"):
         Ref("json.loads")
     install("acme", "\nraise SystemExit(0)")
     with pytest.raises(PluginError, match=r"acme:Name does not load: SystemExit") as error:

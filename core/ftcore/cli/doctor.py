@@ -58,12 +58,14 @@ def doctor(as_json: bool) -> None:
 
 
 def _backends(manager: Any) -> list[dict[str, Any]]:
+    from ftcore.run.plan import Choice
+
     found = []
     for offer in manager.usable("backend"):
         spec = offer.spec
         with manager.sparing(offer.plugin):
-            config = spec.config.load()() if spec.config else None
-            hardware = spec.factory.load()(*([config] if config else [])).probe()
+            model = offer.settings()
+            hardware = Choice("backend", spec, model() if model else None, offer.plugin).build().probe()
         if offer.plugin.state != "active":
             continue
         found.append(

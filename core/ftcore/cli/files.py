@@ -147,7 +147,8 @@ def _variants(manager: PluginManager, axis: str) -> Iterator[dict[str, Any]]:
     for offer in manager.usable(axis):
         if not manager.has_settings(offer):
             continue
-        model = offer.spec.config.load().model_json_schema() if offer.spec.config else {"properties": {}}
+        settings = offer.settings()
+        model = settings.model_json_schema() if settings else {"properties": {}}
         unnamed = offer.spec.default and offer.plugin.is_built_in  # then it is what an entry without a name means
         name = {"const": offer.spec.name, "description": offer.spec.summary}
         yield {

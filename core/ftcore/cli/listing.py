@@ -125,7 +125,7 @@ def _print_explanation(kind: str, offer: Offer) -> None:
 def _explained(kind: str, offer: Offer) -> dict[str, Any]:
     from ftcore.cli.options import _metavar
 
-    config = offer.spec.config.load() if offer.spec.config else None
+    config = offer.settings()
     settings = [
         {
             "name": name,

@@ -177,8 +177,8 @@ def _chosen(manager: PluginManager, merged: Mapping[str, Any], axis: str) -> lis
 
 
 def _of_offer(axis: str, offer: Offer) -> Iterator[Setting]:
-    if offer.spec.config is not None:
-        yield from _of_model(offer.spec.config.load(), axis, f"{KINDS[axis].title.capitalize()} {offer.spec.name}")
+    if model := offer.settings():
+        yield from _of_model(model, axis, f"{KINDS[axis].title.capitalize()} {offer.spec.name}")
 
 
 def _of_model(model: type[Settings], prefix: str, section: str) -> Iterator[Setting]:

@@ -6,10 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ftcore.errors import PluginError
 from ftcore.specs import CommandSpec, Spec
+
+if TYPE_CHECKING:
+    from ftcore.settings import Settings
 
 BUILT_IN = "ftcore"
 FILE = "file"
@@ -56,6 +59,11 @@ class Plugin:
         return self.distribution == FILE
 
     @property
+    def place(self) -> str:
+        """Where to look for what it does: the file, or its key."""
+        return self.module if self.is_file else self.key
+
+    @property
     def check(self) -> str | None:
         """What to type to learn more about a plugin that does not work."""
         return None if self.is_file or self.is_built_in else f"ftcore plugins check {self.distribution}"
@@ -82,6 +90,24 @@ class Offer:
     def qualified(self) -> str:
         """The name that is never ambiguous: `acme/lora`, and of a file `norms/lora`."""
         return self.plugin.qualify(self.spec.name)
+
+    def settings(self) -> type[Settings] | None:
+        """The class of its settings. Raises PluginError where `config` does not load, or is no `Settings`."""
+        if self.spec.config is None:
+            return None
+        from ftcore.settings import Settings  # pydantic takes longer than listing all plugins
+
+        found = self.spec.config.load()
+        if not (isinstance(found, type) and issubclass(found, Settings)):
+            what = f"the config of {self.spec.name!r} is {found!r}, no subclass of ftcore.settings.Settings"
+            name = self.spec.config.target.rpartition(":")[2]
+            raise PluginError(what, where=self.plugin.place, fix=f"class {name}(Settings):")
+        return found
+
+    def fields(self) -> Mapping[str, Any]:
+        """Its settings by name, as pydantic describes them."""
+        model = self.settings()
+        return model.model_fields if model else {}
 
 
 @dataclass(frozen=True, slots=True)

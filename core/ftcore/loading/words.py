@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +46,10 @@ def remedy(error: BaseException) -> str:
     """What to type about it."""
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     return f"pip install {missing.partition('.')[0]}" if missing else "ftcore plugins list"
+
+
+def few(names: Iterable[str], most: int = 3) -> str:
+    """The first names, and how many more there are."""
+    names = list(names)
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

@@ -9,6 +9,7 @@ from ftcore.errors import PluginError
 from ftcore.parameters import new_head
 from ftcore.protocols import InitialisedMethod
 from ftcore.run.load import Loaded
+from ftcore.run.proof import must_leave_the_base_alone
 from ftcore.run.session import Data, Session
 
 
@@ -21,7 +22,10 @@ def build(loaded: Loaded) -> Session:
     plan, prepared = loaded.plan, loaded.prepared
     # Adapters begin at random: the seed is set here so that the same plan begins with the same weights.
     set_seed(plan.train.seed)
-    model = loaded.method.attach(under_head(plan.strategy.spec.head, loaded.model, loaded.tokenizer))
+    headed = under_head(plan.strategy.spec.head, loaded.model, loaded.tokenizer)
+    base = list(headed.parameters())
+    model = loaded.method.attach(headed)
+    must_leave_the_base_alone(plan, loaded.method.attach, base, model)
     if isinstance(loaded.method, InitialisedMethod):
         loaded.method.initialise(model, loaded.tokenizer)
     if not any(parameter.requires_grad for parameter in model.parameters()):

@@ -135,7 +135,7 @@ def choose_with_flags(
     flags: dict[str, Any] = merged.get(f"{axis}.*", {})
     core = set(ENTRIES[axis].model_fields) if axis in ENTRIES else set()
     chosen = choose(manager, merged, axis)
-    known = [core | set(offer.spec.config.load().model_fields if offer.spec.config else ()) for offer, _ in chosen]
+    known = [core | set(offer.fields()) for offer, _ in chosen]
     for key in flags:
         if not any(key in names for names in known):
             every = sorted(set().union(*known))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState
 
-from ftcore.errors import DivergedError, ModelError, ResourceError
+from ftcore.errors import DivergedError, ModelError, PluginError, ResourceError
 from ftcore.events import CheckpointWritten, StepDone
-from ftcore.protocols import LearningTrainer, SteppedMethod
+from ftcore.protocols import LearningTrainer, SteppedMethod, SwitchableMethod
 from ftcore.run import checkpoint, team
 from ftcore.run.folder import read_json
 
@@ -55,6 +55,23 @@ class _Guard(Trainer):  # type: ignore[misc]
         loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
         self._must_be_finite("loss", loss)
         return loss
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        computed = super().compute_loss(model, inputs, *args, **kwargs)
+        loss = computed[0] if isinstance(computed, tuple) else computed
+        if model.training and torch.is_grad_enabled() and not loss.requires_grad:
+            raise self._idle()
+        return computed
+
+    def _idle(self) -> PluginError:
+        """The error for a loss that teaches nothing: the method is not at work, or the strategy went past it."""
+        plan, method = self.session.plan, self.session.method
+        if plan.method.plugin.is_built_in and not plan.strategy.plugin.is_built_in:
+            return plan.strategy.fault("computes a loss without gradients", self.session.strategy.trainer)
+        what = "has no part in the loss, so nothing would train"
+        if isinstance(method, SwitchableMethod):
+            return plan.method.fault(what, method.disabled, more=["it must be switched on again after `disabled`"])
+        return plan.method.fault(what, method.attach)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)

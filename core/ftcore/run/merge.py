@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
-from typing import Any
 
 from ftcore.errors import ModelError, UsageError
 from ftcore.manager import PluginManager
@@ -20,9 +20,12 @@ TOLERANCE = 1e-3
 def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "float32") -> float:
     """Write the merged model of the run in `folder` to `target`; return the largest difference of a logit.
 
-    Raises UsageError when the method cannot merge or there is nothing to merge, ModelError when the result differs.
+    Raises UsageError when the method cannot merge or there is nothing to merge, ModelError when the result
+    differs, PluginError when what was written is not read as it was.
     """
     import torch
+
+    from ftcore.run.proof import answers_of, must_be_read_as
 
     precision = getattr(torch, dtype, None)
     if not isinstance(precision, torch.dtype) or not precision.is_floating_point:
@@ -31,17 +34,22 @@ def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "floa
     tuned = reload(folder, manager, dtype="float32")
     assert isinstance(tuned.method, MergeableMethod)
     _must_be_its_base(tuned, folder)
-    probe = _probe(tuned.tokenizer)
+    expected = answers_of(tuned.model, tuned.tokenizer)
     with torch.no_grad():
-        expected = tuned.model(**probe).logits.float()
-        merged = tuned.method.merge(tuned.model).eval()
-        difference = float((merged(**probe).logits.float() - expected).abs().max())
+        merged = tuned.method.merge(tuned.model)
+    difference = float((answers_of(merged, tuned.tokenizer) - expected).abs().max())
     if not difference <= TOLERANCE:
         raise ModelError(f"the merged model differs from the adapter by {difference:.2g}; nothing was written")
     with writable(target):
         merged.to(precision).save_pretrained(target)
         tuned.tokenizer.save_pretrained(target)
         write_json(target / "MANIFEST.json", {"files": manifest(target)})
+    try:
+        must_be_read_as(merged, tuned.plan, target)
+    except (ValueError, OSError) as error:
+        shutil.rmtree(target)
+        what = f"merges into a model that is not read from disk as it was: {error}"
+        raise tuned.plan.method.fault(what, tuned.method.merge, "MethodSpec(mergeable=False, …)") from error
     return difference
 
 
@@ -70,8 +78,3 @@ def _must_be_its_base(tuned: Tuned, folder: Path) -> None:
             where=loader.name(),
             fix=f"train it anew: ftcore run {folder / 'run.yaml'} --out {folder}-2",
         )
-
-
-def _probe(tokenizer: Any) -> Any:
-    """A short text that any model can read."""
-    return tokenizer("The quick brown fox jumps over 13 lazy dogs.", return_tensors="pt", return_token_type_ids=False)

@@ -32,10 +32,10 @@ from ftcore.types import Finding, Hardware, Precision
 S = TypeVar("S", bound=Spec)
 
 
-def _defined(factory: Any) -> str | None:
-    """File and line where a factory stands; None for what Python has no source of."""
+def _defined(function: Any) -> str | None:
+    """File and line where a class or function stands; None for what Python has no source of."""
     try:
-        return f"{inspect.getsourcefile(factory)}:{inspect.getsourcelines(factory)[1]}"
+        return f"{inspect.getsourcefile(function)}:{inspect.getsourcelines(function)[1]}"
     except (OSError, TypeError):
         return None
 
@@ -61,11 +61,11 @@ class Choice(Generic[S]):
         except PluginError as error:
             raise PluginError(
                 f"the {KINDS[self.kind].title} {self.spec.name!r} is not where its record says: {error.what}",
-                where=self.plugin.module if self.plugin.distribution == "file" else self.plugin.key,
+                where=self.plugin.place,
                 value=self.spec.factory.target,
                 fix=error.fix,
             ) from error
-        built = factory() if self.settings is None else factory(self.settings)
+        built = self._made(factory)
         lacking = [name for name in members(self.kind) if not hasattr(built, name)]
         promises = promised(self.spec)
         lacking += [name for name in promises if not hasattr(built, name)]
@@ -74,10 +74,28 @@ class Choice(Generic[S]):
             raise PluginError(
                 f"the {KINDS[self.kind].title} {self.spec.name!r} lacks {', '.join(lacking)}",
                 more=why,
-                where=_defined(factory) or self.plugin.key,
+                where=_defined(factory) or self.plugin.place,
                 fix=f"ftcore hooks {KINDS[self.kind].hook}",
             )
         return built
+
+    def _made(self, factory: Any) -> Any:
+        try:
+            return factory() if self.settings is None else factory(self.settings)
+        except TypeError as error:
+            if error.__traceback__ and error.__traceback__.tb_next:  # then it arose in the factory, which takes them
+                raise
+            given = "no argument" if self.settings is None else "its settings as the one argument"
+            raise self.fault(f"cannot be made with {given}: {error}", factory) from None
+
+    def fault(self, what: str, function: Any, fix: str | None = None, more: Iterable[str] = ()) -> PluginError:
+        """The error for a promise that the component breaks in `function`, with the line where that stands."""
+        return PluginError(
+            f"the {KINDS[self.kind].title} {self.spec.name!r} of {self.plugin.key} {what}",
+            where=_defined(inspect.unwrap(function)) or self.plugin.place,
+            fix=fix or f"ftcore hooks {KINDS[self.kind].hook}",
+            more=more,
+        )
 
     def dump(self) -> dict[str, Any]:
         """As it stands in a run file: `{name: lora, rank: 16, …}`, complete."""

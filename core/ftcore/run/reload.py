@@ -76,19 +76,25 @@ def _adapted(plan: Plan, method: TuningMethod, artifact: Path, tokenizer: PreTra
 
 
 def _whole(plan: Plan, artifact: Path) -> tuple[Any, Any]:
+    from transformers import AutoTokenizer
+
+    model = whole_model(plan, artifact, plan.precision.weights, plan.backend.build().device())
+    return model, AutoTokenizer.from_pretrained(str(artifact), trust_remote_code=False)
+
+
+def whole_model(plan: Plan, folder: Path, dtype: str = "float32", device: str = "cpu") -> Any:
+    """The model that stands alone in a folder, under the head that the plan's strategy gave it."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     from ftcore.run.head import in_full_precision
 
     scores = plan.strategy.spec.head == "score"
     model = (AutoModelForSequenceClassification if scores else AutoModelForCausalLM).from_pretrained(
-        str(artifact),
-        dtype=getattr(torch, plan.precision.weights),
-        device_map={"": plan.backend.build().device()},
+        str(folder),
+        dtype=getattr(torch, dtype),
+        device_map={"": device},
         trust_remote_code=False,
         use_safetensors=True,
     )
-    if scores:
-        model = in_full_precision(model)
-    return model, AutoTokenizer.from_pretrained(str(artifact), trust_remote_code=False)
+    return in_full_precision(model) if scores else model

@@ -93,8 +93,8 @@ def resolve_run(manager: PluginManager, folder: Path) -> Plan:
 def _validated(
     manager: PluginManager, axis: str, offer: Offer, settings: dict[str, Any], where: Any, prefix: str | None = None
 ) -> Choice[Any]:
-    spec = offer.spec
-    if spec.config is None:
+    spec, model = offer.spec, offer.settings()
+    if model is None:
         if settings:
             raise UsageError(
                 f"the {KINDS[axis].title} {spec.name!r} has no settings",
@@ -103,7 +103,6 @@ def _validated(
                 fix=f"ftcore explain {spec.name}",
             )
         return Choice(axis, spec, None, offer.plugin, typed(manager.catalogue(axis), offer))
-    model: type[Settings] = spec.config.load()
     checked = _checked(model, settings, prefix or axis, where, f"ftcore explain {spec.name}")
     return Choice(axis, spec, checked, offer.plugin, typed(manager.catalogue(axis), offer))
 
@@ -123,7 +122,7 @@ def _entry(
     """A component with its settings, and those that the core itself reads of its entry."""
     ours, theirs = split_entry(axis, settings)
     prefix = f"{axis}.{index}" if index else axis
-    config = offer.spec.config.load().model_fields if offer.spec.config else ()
+    config = offer.fields()
     known = [*config, *ENTRIES[axis].model_fields]
     for key in theirs.keys() - {*config}:
         near = closest(key, known)
@@ -162,8 +161,8 @@ def _backend(manager: PluginManager, merged: Mapping[str, Any], where: Any) -> t
     probed: dict[str, tuple[Offer, Hardware]] = {}
     for offer in manager.usable("backend"):
         with manager.sparing(offer.plugin):
-            config = offer.spec.config.load()() if offer.spec.config else None
-            hardware = Choice("backend", offer.spec, config, offer.plugin).build().probe()
+            model = offer.settings()
+            hardware = Choice("backend", offer.spec, model() if model else None, offer.plugin).build().probe()
             if hardware.available:
                 probed.setdefault(offer.spec.name, (offer, hardware))
     if not probed:

@@ -104,7 +104,7 @@ def _broken(choice: RewardChoice, what: str, sample: Sample) -> PluginError:
     plugin = choice.function.plugin
     return PluginError(
         f"the reward function {choice.function.spec.name!r} {what}",
-        where=plugin.module if plugin.is_file else plugin.key,
+        where=plugin.place,
         fix=f"ftcore plugins check {f'--plugin {plugin.module}' if plugin.is_file else plugin.name}",
         more=[f"prompt: {_short(sample.prompt)!r}", f"answer: {_short(sample.output)!r}"],
     )

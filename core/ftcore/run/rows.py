@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,14 @@ from ftcore import columns
 from ftcore.errors import DataError, closest
 from ftcore.manager import Offer, PluginManager
 from ftcore.protocols import DatasetFormat
-from ftcore.run.plan import DataChoice, Plan
+from ftcore.run.plan import Choice, DataChoice, Plan
+from ftcore.specs import FormatSpec
 from ftcore.types import BadRow, Example, Row
 
 HELD_OUT = "heldout"
 """A source marks the rows of its own held-out part by the value of their column `split`."""
 
+YIELD = 'yield Row({"prompt": "…", "completion": "…"}, where="…")'
 PEEK = 50
 """Rows looked at to recognise a format or to suggest a mapping."""
 
@@ -30,10 +32,17 @@ PEEK = 50
 class Recognised:
     """The format of a source, and why it was taken."""
 
-    name: str
+    choice: Choice[FormatSpec]
     reason: str
-    example: str
     format: DatasetFormat
+
+    @property
+    def name(self) -> str:
+        return self.choice.spec.name
+
+    @property
+    def example(self) -> str:
+        return self.choice.spec.example
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,7 @@ def recognise(manager: PluginManager, entry: DataChoice, kinds: Sequence[str]) -
 
     Raises DataError with a column mapping that would work.
     """
-    first = [row for row in itertools.islice(entry.source.build().rows(), PEEK) if isinstance(row, Row)]
+    first = [row for row in itertools.islice(rows_of(entry), PEEK) if isinstance(row, Row)]
     mapped = [_mapped(entry, row) for row in first]
     usable = [row for row in mapped if isinstance(row, dict)]
     if entry.settings.format != "auto":
@@ -120,9 +129,21 @@ def recognise(manager: PluginManager, entry: DataChoice, kinds: Sequence[str]) -
     )
 
 
+def rows_of(entry: DataChoice) -> Iterator[Row | BadRow]:
+    """Every row of a source. Raises PluginError for a source that gives something else."""
+    source = entry.source.build()
+    given = source.rows()
+    if not isinstance(given, Iterable):
+        raise entry.source.fault(f"gives {given!r} as its rows", source.rows, YIELD)
+    for row in given:
+        if not isinstance(row, (Row, BadRow)):
+            raise entry.source.fault(f"gives {row!r}, which is neither a Row nor a BadRow", source.rows, YIELD)
+        yield row
+
+
 def read(entry: DataChoice, recognised: Recognised) -> Iterator[Kept | BadRow]:
     """Every row of a source, as an example or as a bad row with its reason. Stops after `limit` rows."""
-    for row in itertools.islice(entry.source.build().rows(), entry.settings.limit):
+    for row in itertools.islice(rows_of(entry), entry.settings.limit):
         if isinstance(row, BadRow):
             yield row
             continue
@@ -135,6 +156,9 @@ def read(entry: DataChoice, recognised: Recognised) -> Iterator[Kept | BadRow]:
         except ValueError as error:
             yield BadRow(row.where, str(error))
             continue
+        if getattr(example, "kind", None) != recognised.example:
+            what = f"makes {example!r} of a row, which is no {recognised.example} example, as its record says"
+            raise recognised.choice.fault(what, recognised.format.example)
         yield Kept(example, row.where, row.values.get("split") == HELD_OUT)
 
 
@@ -187,8 +211,8 @@ def _mapped(entry: DataChoice, row: Row) -> dict[str, Any] | ValueError:
 
 
 def _recognised(offer: Offer, reason: str) -> Recognised:
-    spec: Any = offer.spec
-    return Recognised(spec.name, reason, spec.example, spec.factory.load()())
+    choice: Choice[Any] = Choice("format", offer.spec, None, offer.plugin)
+    return Recognised(choice, reason, choice.build())
 
 
 def _fix(rows: list[Row]) -> str:
@@ -207,5 +231,5 @@ def _corrected(mapping: Mapping[str, str], row: Row) -> str | None:
 
 
 def _reasons(entry: DataChoice) -> list[str]:
-    rows = itertools.islice(entry.source.build().rows(), 3)
+    rows = itertools.islice(rows_of(entry), 3)
     return [f"{row.where}: {row.reason}" for row in rows if isinstance(row, BadRow)]

@@ -5,11 +5,13 @@ It holds and answers; it decides nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftcore.errors import DivergedError
 from ftcore.events import Event
 from ftcore.run.plan import Plan
 from ftcore.types import ChatExample, Evaluation, Example, Sample
@@ -109,9 +111,16 @@ class Session:
         return round(rows * min(1.0, self.step * self.plan.train.batch_size / len(dataset)))
 
     def heldout_loss(self) -> float:
-        """Mean of the strategy's own loss over the held-out rows, in nats a token for `sft`."""
+        """Mean of the strategy's own loss over the held-out rows, in nats a token for `sft`.
+
+        Raises DivergedError where it is no finite number.
+        """
         assert self.trainer is not None
-        return float(self.trainer.evaluate()["eval_loss"])
+        loss = float(self.trainer.evaluate()["eval_loss"])
+        if not math.isfinite(loss):
+            what = f"the loss on held-out rows is {loss} after step {self.step}"
+            raise DivergedError(what, where=str(self.folder), fix="--backend.precision fp32")
+        return loss
 
     def prompts(self) -> list[tuple[ChatExample, str]]:
         """Held-out conversations up to their last trained turn, each with the text of that turn."""

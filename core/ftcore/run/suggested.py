@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ftcore.config import TrainSettings
+from ftcore.errors import PluginError, UsageError
 from ftcore.run.plan import Choice
-from ftcore.specs import StrategySpec
+from ftcore.settings import validate
+from ftcore.specs import KINDS, StrategySpec
 
 OURS = "ftcore"
 """The origin of a value that nobody named."""
@@ -32,7 +34,23 @@ def filled(
     return type(train).model_validate(values), origins | rest
 
 
+def suggestions(component: Choice[Any]) -> Mapping[str, Any]:
+    """What a record would have under `train`. Raises PluginError for what does not belong there."""
+    try:
+        suited = validate(TrainSettings, dict(component.spec.defaults), "", strict=True)
+    except UsageError as error:
+        said = f"{error.where}: {error.what}" if error.where else error.what
+        raise PluginError(
+            f"the {KINDS[component.kind].title} {component.spec.name!r} has wrong defaults: {said}",
+            where=component.plugin.place,
+            value=error.value,
+            fix='defaults={"learning_rate": 2e-4}',
+            more=error.more,
+        ) from None
+    return suited.model_dump(exclude_unset=True)
+
+
 def _by_strength(components: Sequence[Choice[Any]]) -> list[tuple[Choice[Any], str, Any]]:
     """Every suggestion, the strongest first; at the end those that give way to all others."""
-    every = [(choice, key, value) for choice in components for key, value in choice.spec.defaults.items()]
+    every = [(choice, key, value) for choice in components for key, value in suggestions(choice).items()]
     return sorted(every, key=lambda one: one[1] in getattr(one[0].spec, "gives_way", ()))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftcore.errors import Interrupted, ModelError, ResourceError
 from ftcore.events import Evaluated, PhaseStarted, RunStarted
@@ -16,9 +16,14 @@ from ftcore.protocols import SwitchableMethod
 from ftcore.run import team
 from ftcore.run.checkpoint import TRAINER_STATE
 from ftcore.run.folder import manifest, read_json, verify, write_json
+from ftcore.run.plan import Choice
 from ftcore.run.session import Session
 from ftcore.run.signals import after_the_step
+from ftcore.specs import EvaluatorSpec
 from ftcore.types import Evaluation
+
+if TYPE_CHECKING:
+    from ftcore.run.proof import Proof
 
 Results = Mapping[str, Evaluation]
 
@@ -40,18 +45,22 @@ def train(session: Session, checkpoint: Path | None = None, before: Results | No
 
     Raises Interrupted after a signal, DivergedError for non-finite numbers, ResourceError when memory runs out.
     """
+    from ftcore.run.proof import Proof
+
     facts = _facts(session, checkpoint)
     session.emit(RunStarted(session.plan, session.folder, facts))
+    proof = Proof(session)
     with after_the_step(session), _memory(session):
         if before is None:
             before = team.by_first(lambda: _judge_before(session))
         training = _train(session, checkpoint)
+        proof.after_training()
         team.by_first(lambda: _stop_if_asked(session))
         after = team.by_first(lambda: _judge(session, "after"))
         team.by_first(lambda: _stop_if_asked(session))
     session.results = {"before": before, "after": after}
     outcome = Outcome(session, before, after, training, facts)
-    outcome.files = team.by_first(lambda: _export(session))
+    outcome.files = team.by_first(lambda: _export(session, proof))
     return outcome
 
 
@@ -67,7 +76,11 @@ def _switched_off(session: Session) -> AbstractContextManager[Any]:
     if not session.plan.method.spec.switchable:
         return nullcontext()
     assert isinstance(session.method, SwitchableMethod)
-    return session.method.disabled(session.model)
+    context = session.method.disabled(session.model)
+    if not isinstance(context, AbstractContextManager):
+        what = f"gives {context!r}, which is no context manager, when it is switched off"
+        raise session.plan.method.fault(what, session.method.disabled, "@contextlib.contextmanager above disabled")
+    return context
 
 
 def _train(session: Session, checkpoint: Path | None) -> dict[str, Any]:
@@ -114,9 +127,22 @@ def _judge(session: Session, when: Any) -> Results:
         for choice in asked:
             _stop_if_asked(session)
             session.emit(PhaseStarted(f"judging {when} training: {choice.spec.name}"))
-            results[choice.spec.name] = choice.build().evaluate(session)
+            results[choice.spec.name] = _said(choice, session)
     session.emit(Evaluated(when, session.step, results))
     return results
+
+
+def _said(choice: Choice[EvaluatorSpec], session: Session) -> Evaluation:
+    """What an evaluator says. Raises PluginError where that is no Evaluation, or has numbers that nobody declared."""
+    evaluator = choice.build()
+    said = evaluator.evaluate(session)
+    if not isinstance(said, Evaluation):
+        raise choice.fault(f"gives {said!r}, not an Evaluation", evaluator.evaluate, 'return Evaluation({"name": 0.5})')
+    declared = {**choice.spec.metrics, **said.better}
+    if strange := sorted(said.metrics.keys() - declared.keys()):
+        what = f"gives {', '.join(strange)}, and its record declares {', '.join(declared) or 'no number'}"
+        raise choice.fault(what, evaluator.evaluate, f'EvaluatorSpec(metrics={{"{strange[0]}": "up"}}, …)')
+    return said
 
 
 def _judge_every(session: Session, every: int) -> Any:
@@ -175,7 +201,7 @@ def _stop_if_asked(session: Session) -> None:
         )
 
 
-def _export(session: Session) -> list[dict[str, Any]]:
+def _export(session: Session, proof: Proof) -> list[dict[str, Any]]:
     """Write the artifact beside its place, read it back, and only then give it its name."""
     final, temporary = session.folder / "model", session.folder / ".tmp-model"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -186,6 +212,7 @@ def _export(session: Session) -> list[dict[str, Any]]:
         files = manifest(temporary)
         write_json(temporary / "MANIFEST.json", {"files": files})
         _read_back(temporary, files)
+        proof.of_artifact(temporary)
     temporary.replace(final)
     return files
 

@@ -16,10 +16,10 @@ from typing import Any, ClassVar, NoReturn
 
 import pytest
 
-from ftcore.config import TrainSettings
 from ftcore.manager import Offer, PluginManager
 from ftcore.protocols import members
 from ftcore.run.plan import Choice
+from ftcore.run.suggested import suggestions
 from ftcore.specs import KINDS, Spec
 
 HEAVY = ("torch", "pydantic", "transformers", "peft", "trl", "datasets", "pyarrow", "numpy")
@@ -80,8 +80,8 @@ class Contract:
         """The component with its settings validated, as a plan holds it; or with other settings."""
         offer = cls.offer()
         values = cls.settings if settings is None else settings
-        config = offer.spec.config.load()(**values) if offer.spec.config else None
-        return Choice(cls.kind, offer.spec, config, offer.plugin)
+        model = offer.settings()
+        return Choice(cls.kind, offer.spec, model(**values) if model else None, offer.plugin)
 
     @classmethod
     def build(cls) -> Any:
@@ -114,7 +114,7 @@ class Contract:
         spec = self.spec()
         assert spec.summary.strip(), "the summary is what a listing shows"
         assert "\n" not in spec.summary, "a summary is one line"
-        TrainSettings(**spec.defaults)
+        suggestions(self.choice())
         lacking = [package for package in spec.packages if not _is_installed(package)]
         if lacking:
             left_out(f"the package {', '.join(lacking)} is not installed")

@@ -85,7 +85,7 @@ class LoaderContract(Contract):
         spec = self.spec()
         if spec.argument is not None:
             assert spec.config, "`argument` names a setting, so there are settings"
-            assert spec.argument in spec.config.load().model_fields, f"there is no setting {spec.argument!r}"
+            assert spec.argument in self.offer().fields(), f"there is no setting {spec.argument!r}"
         if spec.claims is not None:
             assert spec.argument, "what is claimed is put into the setting `argument`"
             assert not spec.claims.load()("a reference that nobody claims"), "it claims everything"

@@ -75,7 +75,7 @@ def _members(base: type[Contract], given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _missing(offer: Offer, settings: Mapping[str, Any]) -> list[str]:
     """The settings without which a component cannot be made, and that nobody gave."""
-    fields = offer.spec.config.load().model_fields if offer.spec.config else {}
+    fields = offer.fields()
     return [name for name, field in fields.items() if field.is_required() and name not in settings]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ftcore.manager import PluginManager
 from ftcore.run.plan import DataChoice
-from ftcore.run.rows import Recognised, read, recognise, refuse_bad_rows
+from ftcore.run.rows import Recognised, read, recognise, refuse_bad_rows, rows_of
 from ftcore.types import BadRow, ChatExample, Example, FeedbackExample, PreferenceExample, PromptExample, Row, Turn
 from ftcore_plugins.formats.turns import tools_of
 from ftcore_plugins.judgements.parts import opened, prompt_columns, prompt_of
@@ -32,7 +32,7 @@ def items_of(entries: Sequence[DataChoice], manager: PluginManager, task: str | 
 
 def _recognised(entry: DataChoice, manager: PluginManager) -> Recognised | None:
     """The format of a source, or None for rows that bring several completions."""
-    first = next((row for row in entry.source.build().rows() if isinstance(row, Row)), None)
+    first = next((row for row in rows_of(entry) if isinstance(row, Row)), None)
     if first is not None and "completions" in first.values and entry.settings.format == "auto":
         return None
     return recognise(manager, entry, KINDS)
@@ -54,7 +54,7 @@ def _items(entry: DataChoice, found: Recognised | None, task: str) -> Iterator[I
 def _read(entry: DataChoice, found: Recognised | None) -> Iterator[Item | BadRow]:
     """What every row holds, before it is known what is asked about it."""
     if found is None:
-        for row in itertools.islice(entry.source.build().rows(), entry.settings.limit):
+        for row in itertools.islice(rows_of(entry), entry.settings.limit):
             yield row if isinstance(row, BadRow) else _guarded(sampled, row.values, row.where)
         return
     for kept in read(entry, found):

@@ -12,9 +12,11 @@ def _as_list(value: object) -> object:
     """`q_proj,v_proj`, as one writes it on the command line, is a list; a single word such as `auto` stays one."""
     if value in (["all-linear"], ["auto"]):  # the command line makes a list of every word
         return value[0]
+    if isinstance(value, list):
+        return [word for word in value if word != ""]
     if not isinstance(value, str) or value in ("all-linear", "auto"):
         return value
-    return [word.strip() for word in value.split(",")]
+    return [word for word in map(str.strip, value.split(",")) if word]
 
 
 def _are_expressions(value: str | list[str]) -> str | list[str]:
