@@ -20,8 +20,8 @@ from ftcore.run.generate import stop_tokens
 from ftcore.run.train import _steps
 from ftcore.testing.runs import plan, session
 from ftcore.testing.tiny import tiny_model, tiny_tokenizer
-from ftcore_plugins.grpo.completions import Completions
 from ftcore_plugins.grpo.prompts import Prompts
+from ftcore_plugins.rollouts.completions import Completions
 from tests.conftest import write_rows
 
 MANAGER = PluginManager.discover()

@@ -323,7 +323,7 @@ def test_an_answer_without_an_end_costs_what_the_settings_say(tiny: Path, tmp_pa
     from ftcore.run.generate import Written
     from ftcore.run.rewards import RewardFunctions
     from ftcore.types import Sample
-    from ftcore_plugins.ppo.rollout import reward
+    from ftcore_plugins.rollouts.rewarding import reward
 
     ready = rl(tmp_path, tiny)
     written = [Written([5, 2], "abc", True), Written([5, 6], "abc", False)]

@@ -1,10 +1,9 @@
 """Learn from rewards by comparing several answers to each prompt, on TRL: GRPO and RLOO. The front.
 
-config.py        the settings
-strategy.py      the settings in TRL's words
-trainer.py       TRL's trainers over ftcore's prompts, generation, rewards, reference and checkpoints
-prompts.py       in which order prompts are answered
-completions.py   completions.jsonl, every answer with its rewards
+config.py     the settings
+strategy.py   the settings in TRL's words
+trainer.py    TRL's trainers over ftcore's prompts, generation, rewards, reference and checkpoints
+prompts.py    in which order prompts are answered
 """
 
 import importlib.util

@@ -6,32 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ftcore.settings import Settings
+from ftcore_plugins.rollouts.config import Writing
 
 
-class _Rewarded(Settings):
+class _Rewarded(Writing):
     """How answers are written, and how far a step may go.
 
     A step answers `train.batch_size` prompts, each `generations` times. `train.micro_batch_size` answers are learned
     from at once.
     """
 
-    template: Literal["chat", "none"] = "chat"
-    """`chat` renders prompts with the model's chat template, as they will be at inference; `none` takes them as they
-    are."""
-
     generations: Annotated[int, Field(ge=2)] = 4
     """Answers to each prompt, which are compared with each other. More tell better what is good, and take longer."""
-
-    max_new_tokens: Annotated[int, Field(gt=0)] = 64
-    """Longest answer in training, in tokens."""
-
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    """How boldly answers are drawn; logits are divided by it. Too low, and the answers to a prompt are all alike, so
-    that there is nothing to learn."""
-
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Draw only from the likeliest tokens that hold this share of the probability."""
 
     steps_per_generation: Annotated[int, Field(gt=0)] = 1
     """Write answers for so many steps at once. The later ones then learn from answers of an older model, and `clip`

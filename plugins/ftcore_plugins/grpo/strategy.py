@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ftcore.errors import DataError, UsageError
+from ftcore.errors import UsageError
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -104,7 +104,7 @@ def _vllm(session: Session, config: GrpoConfig | RlooConfig) -> dict[str, Any]:
 def _inputs(session: Session, config: GrpoConfig | RlooConfig) -> dict[str, Any]:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    from ftcore.run.generate import prompts
+    from ftcore_plugins.rollouts.prompts import asked
 
     if isinstance(session.model.get_output_embeddings(), BaseTunerLayer):
         raise UsageError(
@@ -112,7 +112,4 @@ def _inputs(session: Session, config: GrpoConfig | RlooConfig) -> dict[str, Any]
             where="method.targets",
             fix="--method.targets all-linear, which leaves the output layer out",
         )
-    asked = prompts(session.data.train_examples)
-    if not asked:
-        raise DataError("no row has a prompt to answer", fix="--data ANOTHER")
-    return {"asked": asked, "config": config}
+    return {"asked": asked(session), "config": config}

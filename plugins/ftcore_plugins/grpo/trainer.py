@@ -22,9 +22,10 @@ from ftcore.run.generate import draw, stop_tokens
 from ftcore.run.rewards import RewardFunctions
 from ftcore.run.tokens import render_prompt
 from ftcore.types import ChatExample, Sample
-from ftcore_plugins.grpo.completions import Completions
 from ftcore_plugins.grpo.prompts import Prompts
 from ftcore_plugins.reference.trainer import as_before_training
+from ftcore_plugins.rollouts.completions import Completions
+from ftcore_plugins.rollouts.rewarding import heldout_loss
 
 if TYPE_CHECKING:
     from ftcore.run.session import Session
@@ -170,10 +171,7 @@ class _Rewarded:
         super().log(logs, *args, **kwargs)  # type: ignore[misc]
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """The mean reward of what the model writes for the held-out prompts, negated to be a loss."""
-        samples = self.session.samples()
-        totals = self.functions.totals(self.functions.scores(samples))
-        return {"eval_loss": -fmean(totals) if totals else 0.0}
+        return heldout_loss(self.session, self.functions)
 
 
 class GrpoTrainer(_Rewarded, GRPOTrainer):

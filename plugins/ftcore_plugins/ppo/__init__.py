@@ -3,8 +3,8 @@
 config.py      the settings
 objective.py   the formulas: advantages, clipped losses, distances, the controller of the penalty
 policy.py      what model and value head say of answers
-rollout.py     answers written, rewarded, and made into what there is to learn
-trainer.py     the loop, as a transformers Trainer
+rollout.py     answers and their rewards, made into what there is to learn
+trainer.py     what a step of `ftcore_plugins.rollouts` learns
 """
 
 from ftcore import Ref, StrategySpec, hookimpl
@@ -41,15 +41,8 @@ def ftcore_alignment_strategies():
 def ftcore_plan_findings(plan):
     if plan.strategy.spec is not PPO:
         return
-    if plan.workers > 1:
-        yield Finding("error", f"ppo computes in one process, not in {plan.workers}", "--backend.workers 1")
+    yield from Ref("ftcore_plugins.rollouts.findings:findings").load()(plan)
     minibatches, batch = plan.strategy.settings.minibatches, plan.train.batch_size
     if minibatches > batch:
         message = f"strategy.minibatches {minibatches} is more than the {batch} prompts of train.batch_size"
         yield Finding("error", message, f"--strategy.minibatches {batch}")
-    if not plan.method.spec.switchable:
-        message = f"{plan.method.spec.name} cannot be switched off, so ppo keeps a copy of the untuned model in memory"
-        yield Finding("note", message, "--method lora")
-    if dropout := getattr(plan.method.settings, "dropout", 0):
-        message = f"method.dropout {dropout:g} may make noise in the ratios of probabilities that ppo clips"
-        yield Finding("note", message, "--method.dropout 0")

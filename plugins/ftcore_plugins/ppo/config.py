@@ -6,28 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ftcore.settings import Settings
+from ftcore_plugins.rollouts.config import Writing
 
 
-class PpoConfig(Settings):
+class PpoConfig(Writing):
     """How answers are written, what moving away from the untuned model costs, and how hard a rollout is learned from.
 
     A step answers `train.batch_size` prompts, and then learns from the answers in `passes` × `minibatches` updates.
     `train.micro_batch_size` answers are in memory at once.
     """
-
-    template: Literal["chat", "none"] = "chat"
-    """`chat` renders prompts with the model's chat template, as they will be at inference; `none` takes them as they
-    are."""
-
-    max_new_tokens: Annotated[int, Field(gt=0)] = 64
-    """Longest answer in training, in tokens."""
-
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    """How boldly answers are drawn; logits are divided by it. Below 1 the model tries less."""
-
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Draw only from the likeliest tokens that hold this share of the probability."""
 
     missing_eos_penalty: Annotated[float, Field(ge=0)] = 0.0
     """Taken off the reward of an answer that does not end within `max_new_tokens`."""

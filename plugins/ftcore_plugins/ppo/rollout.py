@@ -1,4 +1,4 @@
-"""One rollout: prompts answered by the policy, the answers rewarded, and made into what there is to learn."""
+"""One rollout: answers and their rewards, made into what there is to learn."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ftcore.run.rewards import RewardFunctions
-from ftcore.types import Sample
 from ftcore_plugins.ppo import objective
-from ftcore_plugins.ppo.policy import Said, Side
+from ftcore_plugins.ppo.policy import Said
 
 if TYPE_CHECKING:
-    from ftcore.run.generate import Written
     from ftcore_plugins.ppo.config import PpoConfig
+    from ftcore_plugins.rollouts.trainer import Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +38,6 @@ class Rollout:
         width = max(len(answer) for _, answer in sides)
         tensors = (self.old_log_probs, self.old_values, self.advantages, self.returns, self.mask)
         return Rollout(sides, *(tensor[list(rows), :width] for tensor in tensors))
-
-
-@dataclass(frozen=True, slots=True)
-class Rewarded:
-    """The reward of each answer, what each function said of it, and what the step's log says of them all."""
-
-    totals: list[float]
-    scores: list[dict[str, float | None]]
-    metrics: dict[str, float]
-
-
-def reward(
-    functions: RewardFunctions, samples: Sequence[Sample], written: Sequence[Written], penalty: float
-) -> Rewarded:
-    """Ask the run's reward functions. Raises PluginError, naming the sample, for what is no reward."""
-    scores = functions.scores(samples)
-    totals = functions.totals(scores)
-    metrics = {"reward": fmean(totals), "ended": fmean(answer.ended for answer in written)}
-    if len(scores) > 1:
-        given = {label: [score for score in column if score is not None] for label, column in scores.items()}
-        metrics |= {f"reward_{label}": fmean(column) for label, column in given.items() if column}
-    kept = [total if answer.ended else total - penalty for total, answer in zip(totals, written, strict=True)]
-    by_answer = [dict(zip(scores, row, strict=True)) for row in zip(*scores.values(), strict=True)]
-    return Rewarded(kept, by_answer, metrics)
 
 
 def learnable(

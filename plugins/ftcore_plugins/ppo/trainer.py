@@ -13,57 +13,28 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import Dataset
-from transformers import Trainer
 
 from ftcore.parameters import copy_into
-from ftcore.run.generate import draw
-from ftcore.run.rewards import RewardFunctions
-from ftcore.run.tokens import render_prompt
-from ftcore.types import ChatExample, Sample
-from ftcore_plugins.grpo.completions import Completions
 from ftcore_plugins.ppo import objective
-from ftcore_plugins.ppo.policy import Reference, Said, Side, ask, log_probs, value_head, without_dropout
-from ftcore_plugins.ppo.rollout import Rollout, learnable, reward
+from ftcore_plugins.ppo.policy import Said, ask, log_probs, value_head
+from ftcore_plugins.ppo.rollout import Rollout, learnable
+from ftcore_plugins.rollouts.reference import without_dropout
+from ftcore_plugins.rollouts.trainer import RolloutTrainer, Side, pieces
 
 if TYPE_CHECKING:
-    from ftcore.run.session import Session
     from ftcore_plugins.ppo.config import PpoConfig
 
 PRICE = "price"
 """The name under which the price of divergence stands in a checkpoint."""
 
 
-class Numbered(Dataset):  # type: ignore[type-arg]
-    """Stands for the prompts in the Trainer's sampler, which shuffles their numbers."""
+class PpoTrainer(RolloutTrainer):
+    config: PpoConfig
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: int) -> int:
-        return index
-
-
-def numbers(rows: Sequence[int]) -> dict[str, Tensor]:
-    return {"prompts": torch.tensor(rows)}
-
-
-class PpoTrainer(Trainer):
-    session: Session
-    tokens_read: int
-
-    def __init__(self, *args: Any, asked: Sequence[tuple[ChatExample, str]], config: PpoConfig, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.asked, self.config = asked, config
-        self.functions = RewardFunctions(self.session.plan.rewards, self.session.folder)
         self.value_head = value_head(self.session.model)
-        self.reference = Reference(self.session)
-        self.price = objective.Price(config.kl, config.kl_target, config.kl_gain)
-        self.completions = Completions(self.session.folder)
-        self._metrics: dict[str, float] = {}
+        self.price = objective.Price(self.config.kl, self.config.kl_target, self.config.kl_gain)
 
     # What it learns beside the model ---------------------------------------------------------------------------------
 
@@ -90,36 +61,23 @@ class PpoTrainer(Trainer):
                 if learned:
                     self._update(model)
                 learned.append(self._learn(model, rollout, rows))
-        self._metrics |= {name: fmean(each[name] for each in learned) for name in learned[0]}
-        return torch.tensor(self._metrics.pop("loss"), device=self.args.device)
+        self.metrics |= {name: fmean(each[name] for each in learned) for name in learned[0]}
+        return torch.tensor(self.metrics.pop("loss"), device=self.args.device)
 
     def _rollout(self, model: nn.Module, chosen: Sequence[int]) -> Rollout:
-        config, tokenizer = self.config, self.session.tokenizer
-        asked = [self.asked[number] for number in chosen]
-        texts = [render_prompt(chat.turns, chat.tools, tokenizer, config.template) for chat, _ in asked]
-        prompts: list[list[int]] = tokenizer(texts, add_special_tokens=config.template == "none")["input_ids"]
-        written = draw(self.session, prompts, config.max_new_tokens, config.temperature, config.top_p)
-        samples = [
-            Sample(chat.turns[-1].content, reference, answer.text, chat.turns)
-            for (chat, reference), answer in zip(asked, written, strict=True)
-        ]
-        rewarded = reward(self.functions, samples, written, config.missing_eos_penalty)
-        sides = [(prompt, answer.ids) for prompt, answer in zip(prompts, written, strict=True)]
-        said, reference_BT = self._before_learning(model, sides)
-        rollout, metrics = learnable(sides, said, reference_BT, rewarded.totals, self.price.value, config)
-        self._metrics = {**rewarded.metrics, **metrics, "kl_price": self.price.value}
+        answers = self.answer(chosen)
+        said, reference_BT = self._before_learning(model, answers.sides)
+        totals = answers.rewarded.totals
+        rollout, metrics = learnable(answers.sides, said, reference_BT, totals, self.price.value, self.config)
+        self.metrics = {**answers.rewarded.metrics, **metrics, "kl_price": self.price.value}
         self.price.update(metrics["kl"])
-        self.completions.write(self.state.global_step + 1, [
-            {"prompt": sample.prompt, "completion": sample.output, "rewards": scores, "reward": total}
-            for sample, scores, total in zip(samples, rewarded.scores, rewarded.totals, strict=True)
-        ])  # fmt: skip
-        self.tokens_read += sum(len(prompt) + len(answer) for prompt, answer in sides)
+        self.keep(answers)
         return rollout
 
     @torch.no_grad()
     def _before_learning(self, model: nn.Module, sides: Sequence[Side]) -> tuple[Said, Tensor]:
         """What policy and value head say of the answers, and how likely the reference would have written them."""
-        parts = [sides[rows.start : rows.stop] for rows in _pieces(range(len(sides)), self.session.plan.micro_batch)]
+        parts = [sides[rows.start : rows.stop] for rows in pieces(range(len(sides)), self.session.plan.micro_batch)]
         said = [self._ask(model, part) for part in parts]
         padding, temperature = self.session.tokenizer.pad_token_id, self.config.temperature
         with self.reference.model(model) as reference:
@@ -140,7 +98,7 @@ class PpoTrainer(Trainer):
         """Accumulate the gradient of one update over as many answers at once as fit into memory."""
         config, tokens = self.config, float(rollout.mask[list(rows)].sum())
         sums: dict[str, float] = {}
-        for piece in _pieces(rows, self.session.plan.micro_batch):
+        for piece in pieces(rows, self.session.plan.micro_batch):
             part = rollout.part(piece)
             said = self._ask(model, part.sides)
             policy, clipped = objective.policy_loss(
@@ -168,23 +126,6 @@ class PpoTrainer(Trainer):
         norm = super()._clip_grad_norm(model)
         nn.utils.clip_grad_norm_(self.value_head.parameters(), self.args.max_grad_norm)
         return norm
-
-    # What is said of it ----------------------------------------------------------------------------------------------
-
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        if "loss" in logs:
-            logs.update(self._metrics)
-        super().log(logs, *args, **kwargs)
-
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """The mean reward of what the model writes for the held-out prompts, negated to be a loss."""
-        samples = self.session.samples()
-        totals = self.functions.totals(self.functions.scores(samples))
-        return {"eval_loss": -fmean(totals) if totals else 0.0}
-
-
-def _pieces(rows: Any, size: int) -> Iterator[Any]:
-    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
