@@ -24,6 +24,7 @@ PLUGINS = (
     "ftcore_plugins.reward",
     "ftcore_plugins.ppo",
     "ftcore_plugins.grpo",
+    "ftcore_plugins.online_dpo",
     "ftcore_plugins.cpu",
     "ftcore_plugins.cuda",
     "ftcore_plugins.mps",

@@ -76,3 +76,16 @@ class TestRloo(StrategyContract):
     name = "rloo"
     settings = {"max_new_tokens": 4, "generations": 4, "steps_per_generation": 3, "beta": 0.1}
     run_file = {"rewards": [{"name": "length", "target": 9}]}
+
+
+class TestOnlineDpo(StrategyContract):
+    name = "online-dpo"
+    settings = {"max_new_tokens": 6}
+    run_file = {"rewards": [{"name": "length", "target": 9}], "train": {"micro_batch_size": 2}}
+
+
+class TestOnlineDpoOfTheWholeModel(StrategyContract):
+    name = "online-dpo"
+    method = "full"
+    settings = {"max_new_tokens": 4, "generations": 3, "loss": "ipo", "top_p": 0.9, "missing_eos_penalty": 1}
+    run_file = {"rewards": [{"name": "length", "target": 9}]}
