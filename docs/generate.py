@@ -11,6 +11,7 @@ import dataclasses
 import inspect
 import re
 import sys
+import tempfile
 import textwrap
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -235,6 +236,32 @@ def component(kind: str, name: str, spec: Any, level: str) -> Iterator[str]:
     yield from settings_table(kind, spec.config.load() if spec.config else None)
 
 
+def combinations() -> Iterator[str]:
+    """Methods × strategies, as plans of small runs are accepted or refused."""
+    from ftcore.testing.combinations import together
+    from ftcore.testing.runs import fresh
+    from ftcore.testing.tiny import save_tiny
+
+    strategies, reasons, rows = list(offered("strategy")), [], []
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        model = save_tiny(folder / "model")
+        for method in offered("method"):
+            cells = []
+            for strategy in strategies:
+                try:
+                    together(built_in(), model, fresh(folder), {"name": method}, strategy)
+                except errors.FtcoreError as error:
+                    reason = error.what.replace(repr(method), "NAME")
+                    reasons += [] if reason in reasons else [reason]
+                    cells.append(f"no ({reasons.index(reason) + 1})")
+                else:
+                    cells.append("yes")
+            rows.append((f"`{method}`", *cells))
+    yield from table(("", *(f"`{strategy}`" for strategy in strategies)), rows)
+    yield from (f"{number}. {capital(reason)}." for number, reason in enumerate(reasons, 1))
+
+
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -351,6 +378,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "hook-table": hook_table,
     "shared-fields": shared_fields,
     "methods": methods,
+    "combinations": combinations,
     "sections": sections,
     "data-entry": data_entry,
     "components": other_components,

@@ -25,7 +25,8 @@ from transformers import AutoModelForCausalLM
 from ftcore.errors import FtcoreError
 from ftcore.protocols import InitialisedMethod, MergeableMethod, SwitchableMethod, TuningMethod
 from ftcore.run.plan import Plan
-from ftcore.specs import MethodSpec, StrategySpec
+from ftcore.specs import MethodSpec
+from ftcore.testing.combinations import together
 from ftcore.testing.contract import replaceable
 from ftcore.testing.probes import gradients, logits, plain_logits, snapshot, train
 from ftcore.testing.runs import RunContract, fresh, must_resume_exactly, session
@@ -244,21 +245,23 @@ class MethodContract(RunContract):
     @classmethod
     def tries_whole_runs(cls) -> bool:
         """Once a method is enough: settings change what trains, not how a run goes. Override it to say otherwise."""
+        return cls._is_first_of_its_method()
+
+    @classmethod
+    def _is_first_of_its_method(cls) -> bool:
         return _FIRST.setdefault((cls.name, cls.plugin_files), cls) is cls
 
     def test_it_works_with_every_strategy_that_its_facts_allow(self, base_folder: Path, tmp_path: Path) -> None:
-        if not self.tries_whole_runs():
+        if not self._is_first_of_its_method():
             return
-        allowed = [offer.spec for offers in self.manager().catalogue("strategy").values() for offer in offers]
-        worked = [spec.name for spec in allowed if self._works_with(spec, base_folder, fresh(tmp_path))]
+        installed = self.manager().catalogue("strategy")
+        worked = [name for name in installed if self._works_with(name, base_folder, fresh(tmp_path))]
         assert worked, f"no installed strategy accepts it; ftcore plan --method {self.name} says why"
 
-    def _works_with(self, strategy: Any, base_folder: Path, folder: Path) -> bool:
+    def _works_with(self, strategy: str, base_folder: Path, folder: Path) -> bool:
         """Two steps toward a strategy's objective; False when the plan refuses the two together."""
-        assert isinstance(strategy, StrategySpec)
-        more: dict[str, Any] = {"strategy": {"name": strategy.name}, "train": {"steps": 2}}
         try:
-            plan = self.plan(base_folder, folder, strategy.examples[0], **more)
+            plan = together(self.manager(), base_folder, folder, self.itself(), strategy)
         except FtcoreError:
             return False
         ready = session(plan, self.manager())
@@ -267,10 +270,10 @@ class MethodContract(RunContract):
         try:
             ready.trainer.train()
         except Exception as error:
-            raise AssertionError(f"toward {strategy.name} it does not train: {error}") from error
+            raise AssertionError(f"toward {strategy} it does not train: {error}") from error
         after = ready.method.state(ready.model)
-        assert any(not torch.equal(before[name], after[name]) for name in before), f"{strategy.name} changed nothing"
-        assert all(torch.isfinite(tensor).all() for tensor in after.values()), f"{strategy.name} made it not a number"
+        assert any(not torch.equal(before[name], after[name]) for name in before), f"{strategy} changed nothing"
+        assert all(torch.isfinite(tensor).all() for tensor in after.values()), f"{strategy} made it not a number"
         return True
 
     def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(self, base_folder: Path, tmp_path: Path) -> None:
