@@ -62,7 +62,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     sources=st.lists(ROWS, min_size=1, max_size=2),
     weight=st.sampled_from([0.5, 1, 1.5, 3]),
@@ -242,7 +242,6 @@ def test_the_highest_token_of_all_rows_is_known(tmp_path: Path):
 TURNS = st.builds(Turn, role=st.text(min_size=1), content=st.text(), trained=st.sampled_from([None, True, False]))
 
 
-@settings(deadline=None)
 @given(
     st.builds(TextExample, st.text())
     | st.builds(ChatExample, st.lists(TURNS, max_size=3).map(tuple), st.just(({"name": "search"},)) | st.just(()))

@@ -299,7 +299,7 @@ FLAGS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FLAGS)
 @example({"data": ["hub:acme/b"], "data.revision": "12e4567"})
 def test_the_plan_of_a_plan_is_the_plan(flags: dict[str, Any]):

@@ -207,7 +207,7 @@ def test_without_matplotlib_the_page_says_how_to_get_the_picture(tmp_path: Path,
 circles = st.builds(Circle, st.floats(20, 380), st.floats(20, 280), st.floats(3, 11))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(circles, st.tuples(st.floats(10, 110), st.just(12.0))), max_size=9))
 def test_names_in_the_picture_cover_neither_points_nor_each_other(found):
     points, sizes = [circle for circle, _ in found], [size for _, size in found]

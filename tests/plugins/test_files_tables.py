@@ -27,7 +27,7 @@ def found(tmp_path_factory, name):
     return Found(tmp_path_factory.getbasetemp() / name, name.rpartition(".")[2], name)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(rows=table(CELLS), how=st.sampled_from([(csv.QUOTE_MINIMAL, "\r\n"), (csv.QUOTE_ALL, "\n")]))
 @example(rows=[["a\r\nb", 'say "x"', ","]], how=(csv.QUOTE_MINIMAL, "\r\n"))
 def test_what_csv_writes_reads_back(tmp_path_factory, rows, how):
@@ -41,7 +41,7 @@ def test_what_csv_writes_reads_back(tmp_path_factory, rows, how):
 PLAIN = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"'), max_size=12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows=table(PLAIN.filter(lambda text: text == text.strip())))
 def test_plain_tab_separated_text_reads_back(tmp_path_factory, rows):
     text = io.StringIO("".join("\t".join(row) + "\n" for row in rows), newline="")
