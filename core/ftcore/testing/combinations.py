@@ -22,7 +22,7 @@ def together(manager: PluginManager, model: Path, folder: Path, method: Mapping[
     `method` is an entry of a run file. Raises FtcoreError with the reason where the two do not go together.
     """
     offer = manager.find("strategy", strategy)
-    given = hints("strategy", offer)
+    given = hints(manager, "strategy", offer)
     more = {
         **given.get("run_file", {}),
         "method": method,
