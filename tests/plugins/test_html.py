@@ -1,5 +1,6 @@
 """report.html: complete, self-contained, safe to open, and honest about what is missing."""
 
+import json
 import re
 import sys
 
@@ -172,6 +173,17 @@ def test_the_page_draws_loss_learning_rate_and_gradient_norm(folder):
         "held-out loss from 2.31 to 0.1205 over 40 steps, lowest 0.1205, highest 2.31"
     )
     assert len(page.all("svg")) == 3
+
+
+def test_what_a_strategy_measures_is_drawn_too(folder):
+    lines = [{"step": n, "reward": n / 10, "logps/chosen": -90.0 + n, "tokens": 512} for n in range(1, 9)]
+    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    page = Page(render(example_run.report(), folder))
+    assert [figure["class"] for figure in page.all("figure")][3:] == ["reward", "logps/chosen"]
+    assert page.all("figure")[4]["aria-label"].startswith("logps chosen from -89 to -82 over 8 steps")
+    assert "What the strategy measured" in page.text
+    assert_ids_are_unique(page)
 
 
 def test_curves_take_the_colours_of_the_page(folder):

@@ -169,6 +169,12 @@ def test_the_headline_says_the_result_and_on_how_many_rows():
     assert headline(example_run.report(before={})) == "exact match on 32 held-out rows: 90.6 %"
 
 
+def test_the_headline_of_a_run_that_learns_from_rewards_is_the_reward():
+    after = {"rewards": {"reward": 1.25}, "exact-match": {"exact_match": 0.5}}
+    report = example_run.report(before={}, after=after, judged={"rewards": 32}, aims=["rewards"])
+    assert headline(report) == "reward on 32 held-out rows: 1.25"
+
+
 def test_the_headline_gives_no_number_of_rows_where_a_limit_may_have_cut_them():
     report = example_run.report(facts=example_run.FACTS | {"heldout_rows": 1000})
     assert headline(report) == "exact match on held-out rows: 0 % → 90.6 %"

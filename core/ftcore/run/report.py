@@ -104,6 +104,7 @@ def report(outcome: Outcome, started: datetime.datetime) -> Report:
         "after": _metrics(outcome.after),
         **_directions(outcome),
         "judged": _judged(session),
+        "aims": _aims(session),
         "samples": side_by_side(outcome.before, outcome.after),
         "tables": {name: list(map(dict, said.table)) for name, said in outcome.after.items() if said.table},
         "training": outcome.training,
@@ -134,6 +135,13 @@ def _directions(outcome: Outcome) -> dict[str, Any]:
         "better": {spec.name: {**spec.metrics, **evaluation.better} for spec, evaluation in said},
         "percent": {spec.name: [*spec.percent, *evaluation.percent] for spec, evaluation in said},
     }
+
+
+def _aims(session: Session) -> list[str]:
+    """The evaluators that measure what the strategy strives for: those that ask the rewards it learns from."""
+    if not session.plan.strategy.spec.needs_rewards:
+        return []
+    return [choice.spec.name for choice in session.plan.evaluators if choice.spec.needs_rewards]
 
 
 def _judged(session: Session) -> dict[str, int]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from datasets import Dataset
 from peft import PeftModel
 from torch import Tensor, nn
 from trl import GRPOTrainer, RLOOTrainer
+from trl.trainer import rloo_trainer
 from trl.trainer.utils import add_fused_lm_head
 
 from ftcore.run.generate import draw, stop_tokens
@@ -182,10 +184,26 @@ class GrpoTrainer(_Rewarded, GRPOTrainer):
 
 
 class RlooTrainer(_Rewarded, RLOOTrainer):
+    def __init__(self, **inputs: Any) -> None:
+        with _no_second_adapter():
+            super().__init__(**inputs)
+
     def _generate_single_turn(self, prompt_ids: Any, *args: Any, **kwargs: Any) -> Any:
         if self.use_vllm:
             return super()._generate_single_turn(prompt_ids, *args, **kwargs)
         return self._write(prompt_ids)
+
+
+@contextmanager
+def _no_second_adapter() -> Iterator[None]:
+    """RLOO of TRL copies an adapter of PEFT to be the reference, whether or not one is asked. Here the reference is the
+    method switched off, and AdaLoRA cannot have two adapters."""
+    asked = rloo_trainer.is_peft_model
+    rloo_trainer.is_peft_model = lambda _: False
+    try:
+        yield
+    finally:
+        rloo_trainer.is_peft_model = asked
 
 
 class _Named:

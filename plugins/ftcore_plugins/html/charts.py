@@ -21,6 +21,9 @@ Curves = Mapping[str, Points]
 
 HELDOUT_LOSS = "loss.loss"
 
+NO_CURVES = {"loss", "learning_rate", "grad_norm", "epoch", "tokens", "num_tokens", "seconds", "memory_bytes"}
+"""Numbers of a step that are drawn by themselves, or that nobody looks at as a curve."""
+
 # A page of more points is larger and looks the same: a curve is at most some 600 pixels wide.
 MAX_POINTS = 600
 
@@ -48,6 +51,14 @@ def charts(curves: Curves) -> list[Chart] | None:
     return found
 
 
+def strategy_charts(curves: Curves) -> list[Chart]:
+    """What the strategy itself measured at each step, such as the reward and the divergence."""
+    if not has_matplotlib():
+        return []
+    theirs = [key for key, points in curves.items() if points and key not in NO_CURVES and "." not in key]
+    return [_small(key, key.replace("_", " ").replace("/", " "), curves[key]) for key in theirs]
+
+
 def _loss(points: Points, heldout: Points) -> Chart:
     def draw(axes: Axes) -> None:
         raw, smooth = thinned(points), thinned(smoothed(points))
@@ -69,7 +80,8 @@ def _small(key: str, title: str, points: Points) -> Chart:
     def draw(axes: Axes) -> None:
         few = thinned(points)
         axes.plot(*_columns(few), color=ACCENT, linewidth=1.4, marker="o" if len(few) < 3 else "")
-        axes.set_ylim(0, 1.08 * max(value for _, value in few) or 1)
+        if min(value for _, value in few) >= 0:
+            axes.set_ylim(0, 1.08 * max(value for _, value in few) or 1)
 
     return Chart(key, title, _svg(key, (3.3, 1.62), draw), _in_words(title, points))
 

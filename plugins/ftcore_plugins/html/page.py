@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ftcore_plugins.html.charts import charts
+from ftcore_plugins.html.charts import charts, strategy_charts
 from ftcore_plugins.html.config import HtmlConfig
 from ftcore_plugins.html.samples import sample_views
 from ftcore_plugins.html.templates import template
@@ -37,6 +37,7 @@ def render(report: Report, folder: Path, settings: HtmlConfig | None = None) -> 
         started=_date(report.get("started")),
         has_numbers=bool(found),
         charts=charts(found),
+        strategy_charts=strategy_charts(found),
         samples=sample_views(report, settings),
         samples_left_out=max(0, len(report.get("samples") or ()) - settings.samples),
         account=_account(report.get("data") or {}),

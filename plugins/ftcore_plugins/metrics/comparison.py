@@ -66,7 +66,7 @@ class Change:
 
 
 def changes(report: Report) -> list[Change]:
-    """Every metric of the report; percentages first, since they are what people ask about."""
+    """Every metric of the report. What the strategy strives for is first, then percentages, which people ask about."""
     before, after = report.get("before") or {}, report.get("after") or {}
     pairs = list(_pairs(after, before))
     metrics = [metric for _, metric in pairs]
@@ -82,7 +82,8 @@ def changes(report: Report) -> list[Change]:
         )
         for evaluator, metric in pairs
     ]
-    return sorted(found, key=lambda change: not change.percent)
+    aims = report.get("aims") or ()
+    return sorted(found, key=lambda change: (change.evaluator not in aims, not change.percent))
 
 
 def samples(report: Report) -> list[dict[str, Any]]:
