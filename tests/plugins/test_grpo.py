@@ -46,6 +46,10 @@ def losses(ready: Any) -> list[dict[str, float]]:
     return [entry for entry in ready.trainer.state.log_history if "loss" in entry]
 
 
+def test_rloo_leaves_the_model_with_one_adapter(tiny: Path, tmp_path: Path):
+    assert list(rl(tmp_path, tiny, name="rloo").model.peft_config) == ["default"]
+
+
 # TRL's own numbers ----------------------------------------------------------------------------------------------------
 
 THEIRS = {"grpo": (GRPOConfig, GRPOTrainer), "rloo": (RLOOConfig, RLOOTrainer)}

@@ -197,9 +197,9 @@ class RlooTrainer(_Rewarded, RLOOTrainer):
 @contextmanager
 def _no_second_adapter() -> Iterator[None]:
     """RLOO of TRL copies an adapter of PEFT to be the reference, whether or not one is asked. Here the reference is the
-    method switched off, and AdaLoRA cannot have two adapters."""
-    asked = rloo_trainer.is_peft_model
-    rloo_trainer.is_peft_model = lambda _: False
+    method switched off, and AdaLoRA cannot have two adapters. That is the first thing for which it asks after PEFT."""
+    asked, first = rloo_trainer.is_peft_model, [False]
+    rloo_trainer.is_peft_model = lambda model: first.pop() if first else asked(model)
     try:
         yield
     finally:

@@ -21,7 +21,9 @@ Curves = Mapping[str, Points]
 
 HELDOUT_LOSS = "loss.loss"
 
-NO_CURVES = {"loss", "learning_rate", "grad_norm", "epoch", "tokens", "num_tokens", "seconds", "memory_bytes"}
+NO_CURVES = {
+    "loss", "learning_rate", "grad_norm", "epoch", "tokens", "trained_tokens", "num_tokens", "seconds", "memory_bytes",
+}  # fmt: skip
 """Numbers of a step that are drawn by themselves, or that nobody looks at as a curve."""
 
 # A page of more points is larger and looks the same: a curve is at most some 600 pixels wide.
