@@ -91,6 +91,16 @@ def test_a_run_file_written_by_init_says_what_the_line_said_and_nothing_else(
     assert "  # alpha: " in text
 
 
+def test_a_plan_says_whose_word_each_value_of_training_is(ftcore: Terminal, tiny: Path, rows: Path):
+    line = ("plan", "--model", tiny, "--data", rows, "--method", "full", "--train.epochs", 2)
+    shown = ftcore(*line).out
+    assert "learning rate  5e-05 (from method full), cosine (from ftcore)\n" in shown
+    assert "by default     batch_size 8, warmup 0.05, " in shown
+    origins = ftcore(*line, "--json").json["origins"]
+    assert (origins["train.learning_rate"], origins["train.batch_size"]) == ("method full", "ftcore")
+    assert "train.epochs" not in origins
+
+
 def test_the_output_of_plan_is_a_run_file(ftcore: Terminal, tiny: Path, rows: Path, tmp_path: Path):
     line = [
         "--model",

@@ -7,7 +7,6 @@ from typing import Any
 
 from ftcore.run.plan import Choice, Plan
 from ftcore.run.rows import label
-from ftcore.run.suggested import OURS
 
 
 def outlook(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -21,25 +20,30 @@ def outlook(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "strategy", f"{plan.strategy.spec.name}{_set(plan.strategy)}"
     computed = plan.precision.autocast or plan.precision.weights
     yield "backend", f"{plan.backend.spec.name}: {', '.join(hardware.devices)}; {computed}"
-    yield "learning rate", f"{train.learning_rate:g}{_from(plan, 'learning_rate')}, {train.scheduler}"
+    yield (
+        "learning rate",
+        f"{train.learning_rate:g}{_from(plan, 'learning_rate')}, {train.scheduler}{_from(plan, 'scheduler')}",
+    )
     yield "steps", _steps(plan)
-    yield from _suggested(plan)
+    yield from _left_out(plan)
     judges = plan.judges(plan.strategy.spec.examples)
     yield "judged by", ", ".join(choice.spec.name for choice in judges) or "nobody"
     yield "folder", str(plan.out) if plan.out else "runs/DATE-METHOD-STRATEGY (name it: --out DIR)"
 
 
-def _suggested(plan: Plan) -> Iterator[tuple[str, str]]:
-    """What else a component chose of the training; what ftcore's own defaults are, `ftcore run --help` says."""
-    others = [key for key in plan.origins if key != "learning_rate" and _from(plan, key)]
-    if others:
-        yield "train", ", ".join(f"{key} {getattr(plan.train, key)}{_from(plan, key)}" for key in others)
+def _left_out(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What else of the training nobody typed, by whose word it is."""
+    said: dict[str, list[str]] = {}
+    for key, origin in plan.origins.items():
+        value = getattr(plan.train, key)
+        if key not in ("learning_rate", "scheduler") and value is not None:
+            said.setdefault(origin, []).append(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}")
+    if said:
+        yield "by default", "; ".join(f"{', '.join(values)} (from {origin})" for origin, values in said.items())
 
 
 def _from(plan: Plan, key: str) -> str:
-    """Which component chose a value, if neither the user nor ftcore did."""
-    origin = plan.origins.get(key, OURS)
-    return "" if origin == OURS else f" (from {origin})"
+    return f" (from {plan.origins[key]})" if key in plan.origins else ""
 
 
 def _steps(plan: Plan) -> str:
