@@ -40,6 +40,8 @@ NOT_RUN = {
     "gralora,hira,p-tuning,adaption-prompt,lisa --data alpaca_llms_from_scratch_800.json --train.steps 10 "
     "--train.batch_size 4 --train.max_length 192 --evaluate.holdout 12 --evaluate.generate 0 --out runs/rest": "takes "
     "a quarter of an hour",
+    "ftcore run --strategy dpo --method lora --data alpaca_style_pairs_800.json --evaluate.holdout 64 "
+    "--train.batch_size 4 --train.micro_batch_size 1 --train.steps 60 --train.learning_rate 5e-4": "takes minutes",
     "python benchmarks/learning_rates.py OUT --data alpaca_llms_from_scratch_800.json --steps 10 --most 3 --methods "
     "ia3,adapter": "takes minutes",
     "source .venv/bin/activate": "the test has an environment",

@@ -33,14 +33,6 @@ def pairs(count: int = 24) -> list[dict[str, str]]:
     ]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 # As TRL --------------------------------------------------------------------------------------------------------------
 
 

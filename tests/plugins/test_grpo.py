@@ -27,14 +27,6 @@ from tests.conftest import write_rows
 MANAGER = PluginManager.discover()
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def rl(folder: Path, model: Path, example: str = "prompt", name: str = "grpo", **more: Any) -> Any:
     values = {"strategy": {"name": name, "max_new_tokens": 6, **more.pop("settings", {})}, "method": "lora",
               "rewards": {"name": "length", "target": 9}}  # fmt: skip

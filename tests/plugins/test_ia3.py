@@ -14,14 +14,6 @@ from ftcore_plugins.ia3.config import Ia3Config
 from ftcore_plugins.ia3.method import Ia3
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def attach(model=None, **settings):
     method = Ia3(Ia3Config(**settings))
     return method, method.attach(tiny_model() if model is None else model)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from datasets import Dataset
 
 from ftcore.manager import PluginManager
@@ -18,14 +17,6 @@ from tests.conftest import Terminal, write_rows
 from tests.plugins.trl_script import ftcore_losses, lora_config, said, trl_losses
 
 MANAGER = PluginManager.discover()
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def feedback(good: int = 12, bad: int = 12) -> list[dict[str, Any]]:

@@ -10,14 +10,6 @@ from ftcore_plugins.ln_tuning.config import LnTuningConfig
 from ftcore_plugins.ln_tuning.method import LnTuning
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def attach(model=None, **settings):
     method = LnTuning(LnTuningConfig(**settings))
     return method, method.attach(tiny_model() if model is None else model)

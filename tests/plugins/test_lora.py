@@ -15,14 +15,6 @@ from ftcore_plugins.lora.method import Lora
 from ftcore_plugins.lora.starts import factors, lora_layers
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def attach(model=None, **settings):
     torch.manual_seed(0)
     method = Lora(LoraConfig(**settings))

@@ -21,14 +21,6 @@ from tests.plugins.lora_family_rows import small
 EVERY_ROW = pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def build(name, **settings):
     method = AdaLora if name == "adalora" else FamilyMethod
     return method(getattr(config, name)(**{**small(ROWS[name]), **settings}))

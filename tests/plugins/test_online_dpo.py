@@ -27,14 +27,6 @@ MANAGER = PluginManager.discover()
 BETA = 0.5
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def online(folder: Path, model: Path, example: str = "prompt", **more: Any) -> Any:
     values = {"strategy": {"name": "online-dpo", "max_new_tokens": 6, **more.pop("settings", {})}, "method": "lora",
               "rewards": {"name": "length", "target": 9}}  # fmt: skip

@@ -28,14 +28,6 @@ MANAGER = PluginManager.discover()
 CLIP, GAMMA, LAMBDA = 0.2, 0.97, 0.9
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 # The formulas, against plain loops ------------------------------------------------------------------------------------
 
 

@@ -16,14 +16,6 @@ from ftcore_plugins.qlora.config import QloraConfig
 from ftcore_plugins.qlora.method import Qlora
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return save_tiny(tmp_path_factory.mktemp("base"), tied=False)

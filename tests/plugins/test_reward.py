@@ -39,14 +39,6 @@ def pairs(count: int = 24) -> list[dict[str, Any]]:
     return [{"prompt": f"say {n}", "chosen": f"yes, {n}", "rejected": f"not {n} again"} for n in range(count)]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 # The head -------------------------------------------------------------------------------------------------------------
 
 

@@ -28,14 +28,6 @@ ADAPTION = (AdaptionPrompt, AdaptionConfig)
 TEXT = {"tokens": 10, "init": "text", "text": "Answer in JSON."}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def attach(kind, model=None, **settings):
     method_class, config_class = kind
     method = method_class(config_class(**{"tokens": 5, **settings}))
