@@ -328,6 +328,14 @@ def test_a_preview_shows_what_is_learned_and_what_is_only_read(ftcore: Terminal,
     assert "".join(token["text"] for token in learned).startswith("a0<|im_end|>")
 
 
+def test_a_lone_text_is_a_prompt_for_a_strategy_that_answers(ftcore: Terminal, tiny: Path, tmp_path: Path):
+    write_rows(tmp_path / "ask.jsonl", ["Where is my parcel?", "May I pay later?"])
+    look = ("data", "preview", "--model", tiny, "--data", "ask.jsonl", "--strategy", "grpo")
+    assert "try: --data.columns prompt=value" in ftcore(*look).err
+    # Rows can be looked at before a reward function is chosen.
+    assert ftcore(*look, "--data.columns", "prompt=value").code == 0
+
+
 def test_a_preview_needs_no_weights_and_leaves_nothing_behind(ftcore: Terminal, rows: Path, tmp_path: Path):
     from ftcore.testing.tiny import save_tiny
 

@@ -41,7 +41,7 @@ def _preview(
     command = ctx.command
     assert isinstance(command, ComponentCommand)
     must_be_read(ctx, run_file)
-    plan = check(resolve(command.manager, command.run_file, flags_of(ctx, given)), command.manager)
+    plan = check(resolve(command.manager, command.run_file, flags_of(ctx, given)), command.manager, trains=False)
     from ftcore.run.load import load_tokenizer
     from ftcore.run.prepare import prepare
 

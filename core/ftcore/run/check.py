@@ -37,10 +37,14 @@ class Usable:
     equal: Counter[bytes]
 
 
-def check(plan: Plan, manager: PluginManager) -> Plan:
-    """The plan with its findings. Raises the first error that makes it impossible, with the others behind it."""
+def check(plan: Plan, manager: PluginManager, trains: bool = True) -> Plan:
+    """The plan with its findings. Raises the first error that makes it impossible, with the others behind it.
+
+    Who only looks at rows (`trains` False) is not told what speaks against training on them.
+    """
     findings: list[Finding] = []
-    _refuse(_at_a_glance(plan, manager))
+    if trains:
+        _refuse(_at_a_glance(plan, manager))
     recognised: list[tuple[DataChoice, Recognised]] = []
     _refuse(_by_opening(plan, manager, findings, recognised))
     findings += _learning_rate(plan)

@@ -105,7 +105,7 @@ def recognise(manager: PluginManager, entry: DataChoice, kinds: Sequence[str]) -
         return _recognised(offer, "named by you")
     if mapped and not usable:
         raise DataError(
-            str(mapped[0]), where=first[0].where, fix=_corrected(entry.settings.columns, first[0]) or _fix(first)
+            str(mapped[0]), where=first[0].where, fix=_corrected(entry.settings.columns, first[0]) or _fix(first, kinds)
         )
 
     def order(offer: Offer) -> tuple[bool, int]:
@@ -125,7 +125,7 @@ def recognise(manager: PluginManager, entry: DataChoice, kinds: Sequence[str]) -
     raise DataError(
         f"no format recognises the columns {', '.join(map(repr, usable[0]))}",
         where=first[0].where,
-        fix=_fix(first),
+        fix=_fix(first, kinds),
     )
 
 
@@ -215,9 +215,11 @@ def _recognised(offer: Offer, reason: str) -> Recognised:
     return Recognised(choice, reason, choice.build())
 
 
-def _fix(rows: list[Row]) -> str:
+def _fix(rows: list[Row], kinds: Sequence[str]) -> str:
     values: list[Mapping[str, Any]] = [row.values for row in rows]
     suggestion = columns.suggest(values)
+    if suggestion.keys() == {"text"} and "text" not in kinds and "prompt" in kinds:
+        suggestion = {"prompt": suggestion["text"]}  # a lone text is then one to answer
     return columns.as_flag(suggestion) if suggestion else "ftcore list formats"
 
 
