@@ -21,6 +21,7 @@ from ftcore_plugins.demo.model import WHEEL, WHEEL_SHA256, DemoModel, download, 
 from ftcore_plugins.demo.source import DemoOrders
 from ftcore_plugins.demo.words import HELDOUT, MONTHS, NUMBERS, TRAIN
 from ftcore_plugins.local.gguf import cache_key
+from tests.conftest import Terminal
 
 # Data ---------------------------------------------------------------------------------------------------------------
 
@@ -77,6 +78,33 @@ def test_the_order_says_what_the_message_says() -> None:
         days += [(day, month) for month, day in re.findall(rf"({'|'.join(MONTHS)}) (\d+)", message)]
         assert [f"{day} {month}" for day, month in days[:1]] == [order["date"]][: len(days)]
         assert bool(days) == bool(order["date"])
+
+
+def test_every_form_has_the_same_messages_and_right_answers() -> None:
+    plain = [row["messages"] for row in orders.rows(60, "heldout", 2)]
+    pairs, prompts = (list(orders.rows(60, "heldout", 2, form)) for form in ("pairs", "prompts"))
+    assert [[*row["prompt"], row["chosen"]] for row in pairs] == [[*m[:2], m[2]["content"]] for m in plain]
+    assert [[*row["prompt"], row["reference"]] for row in prompts] == [[*m[:2], m[2]["content"]] for m in plain]
+    assert list(orders.rows(90, "heldout", 2, "pairs"))[:60] == pairs
+
+
+def test_the_rejected_answer_is_wrong_in_one_thing() -> None:
+    wrong: Counter[str] = Counter()
+    for row in [*orders.rows(600, "train", 0, "pairs"), *orders.rows(200, "heldout", 0, "pairs")]:
+        right, spoiled = json.loads(row["chosen"]), json.loads(row["rejected"])
+        assert list(spoiled) == list(right)
+        [key] = [key for key in right if right[key] != spoiled[key]]
+        wrong[key] += 1
+        assert spoiled["items"]
+    assert min(wrong[key] for key in ("customer", "items", "city", "date")) > 80
+
+
+@pytest.mark.parametrize(("form", "strategy"), [("pairs", "reward"), ("pairs", "dpo"), ("prompts", "ppo")])
+def test_a_form_suits_the_strategies_that_it_is_for(ftcore: Terminal, tiny: Path, form: str, strategy: str) -> None:
+    line = ("plan", "--model", tiny, "--method", "lora", "--data", f"demo:{form}", "--rewards", "exact")
+    assert f"demo:{form}: format {'preference' if form == 'pairs' else 'prompt'} (" in (
+        ftcore(*line, "--strategy", strategy).out
+    )
 
 
 def test_the_rows_are_varied() -> None:

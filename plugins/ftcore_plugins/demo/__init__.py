@@ -20,7 +20,8 @@ def ftcore_model_loaders():
 def ftcore_dataset_sources():
     yield SourceSpec(
         name="demo",
-        summary="orders in plain English and the JSON that says the same",
+        summary="orders in plain English and the JSON that says the same; also as demo:pairs and demo:prompts",
+        argument="form",
         config=Ref("ftcore_plugins.demo.config:DemoDataConfig"),
         factory=Ref("ftcore_plugins.demo.source:DemoOrders"),
         default=True,

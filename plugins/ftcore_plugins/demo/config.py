@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,7 +17,11 @@ class DemoModelConfig(Settings):
 
 
 class DemoDataConfig(Settings):
-    """How many orders are written."""
+    """What is asked about the orders, and how many are written."""
+
+    form: Literal["orders", "pairs", "prompts"] = "orders"
+    """`orders` with their JSON; `pairs` of the right JSON and a plausible wrong one, to be compared; `prompts`, which
+    the model answers by itself, the right JSON being the reference. The messages are the same in each."""
 
     rows: Annotated[int, Field(gt=0, le=20000)] = 320
     """Orders to train on."""

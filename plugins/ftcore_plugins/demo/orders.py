@@ -7,9 +7,9 @@ it is small enough for a 135M model to learn in minutes, and hard enough that th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ftcore_plugins.demo.words import HELDOUT, MONTHS, NUMBERS, TRAIN, Words
 
@@ -19,15 +19,36 @@ INSTRUCTION = (
 )
 """The system message of every row. It states the whole schema, so that an untuned model has a fair chance."""
 
+Form = Literal["orders", "pairs", "prompts"]
 T = TypeVar("T")
 
 
-def rows(count: int, split: str, seed: int) -> Iterator[dict[str, Any]]:
+def rows(count: int, split: str, seed: int, form: Form = "orders") -> Iterator[dict[str, Any]]:
     """`count` different rows of a part (`train` or `heldout`), always the same for a seed.
 
-    Each is `{"messages": [system, user, assistant], "split": split}`. Asking for more rows only adds to the end.
+    Each is `{"messages": [system, user, assistant], "split": split}`; of `pairs` `{"prompt": [system, user], "chosen":
+    …, "rejected": …, "split": split}`, and of `prompts` the same with the right answer as `reference`. Every form has
+    the same messages. Asking for more rows only adds to the end.
     """
     words = HELDOUT if split == "heldout" else TRAIN
+    for number, (message, order) in enumerate(_written(count, words, split, seed)):
+        prompt = [{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": message}]
+        right = _json(order)
+        if form == "pairs":
+            rng = Random(f"ftcore demo mistakes {split} {seed} {number}")  # noqa: S311
+            yield {"prompt": prompt, "chosen": right, "rejected": _json(spoiled(order, words, rng)), "split": split}
+        elif form == "prompts":
+            yield {"prompt": prompt, "reference": right, "split": split}
+        else:
+            yield {"messages": [*prompt, {"role": "assistant", "content": right}], "split": split}
+
+
+def _json(order: Mapping[str, Any]) -> str:
+    return json.dumps(order, separators=(",", ":"))
+
+
+def _written(count: int, words: Words, split: str, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`count` messages that all differ, each with its order."""
     seen: set[str] = set()
     # A text as seed gives the same numbers on every version of Python, and so does random().
     rng = Random(f"ftcore demo {split} {seed}")  # noqa: S311
@@ -36,14 +57,7 @@ def rows(count: int, split: str, seed: int) -> Iterator[dict[str, Any]]:
         if message in seen:
             continue
         seen.add(message)
-        yield {
-            "messages": [
-                {"role": "system", "content": INSTRUCTION},
-                {"role": "user", "content": message},
-                {"role": "assistant", "content": json.dumps(order, separators=(",", ":"))},
-            ],
-            "split": split,
-        }
+        yield message, order
 
 
 def write(words: Words, rng: Random) -> tuple[str, dict[str, Any]]:
@@ -68,6 +82,43 @@ def write(words: Words, rng: Random) -> tuple[str, dict[str, Any]]:
     parts += [*noise, sentence] if rng.random() < 0.5 else [sentence, *noise]
     parts += [_pick(rng, words.signatures).format(name=name)] if signs else []
     return _sentences(parts), {"customer": name, "items": items, "city": city, "date": date}
+
+
+def spoiled(order: Mapping[str, Any], words: Words, rng: Random) -> dict[str, Any]:
+    """The order with one mistake in it, of the sort that a small model makes when it reads."""
+    customer, items, city, date = order["customer"], dict(order["items"]), order["city"], order["date"]
+    mistake = int(rng.random() * 6)
+    if mistake == 0:
+        product = _pick(rng, list(items))
+        items[product] = _other(rng, range(1, 100), items[product])
+    elif mistake == 1:
+        items = _misread(items, rng)
+    elif mistake == 2 and len(items) > 1:
+        del items[_pick(rng, list(items))]
+    elif mistake == 3:
+        city = _other(rng, words.cities, city)
+    elif mistake == 4:
+        date = None if date and rng.random() < 0.5 else _other_date(rng, date)
+    else:
+        first, _, last = customer.partition(" ")
+        customer = f"{first} {_other(rng, words.last_names, last)}" if rng.random() < 0.5 else first
+    return {"customer": customer, "items": items, "city": city, "date": date}
+
+
+def _misread(items: Mapping[str, int], rng: Random) -> dict[str, int]:
+    """One product as it was written, in the plural, or without what kind it is of."""
+    chosen = _pick(rng, list(items))
+    _, blank, rest = chosen.partition(" ")
+    other = rest if blank and rng.random() < 0.5 else f"{chosen}s"
+    return {other if product == chosen else product: quantity for product, quantity in items.items()}
+
+
+def _other(rng: Random, choices: Sequence[T], right: T) -> T:
+    return _pick(rng, [choice for choice in choices if choice != right])
+
+
+def _other_date(rng: Random, right: str | None) -> str:
+    return next(date for date in iter(lambda: _date(rng)[1], None) if date != right)
 
 
 def _items(words: Words, rng: Random) -> tuple[str, dict[str, int]]:

@@ -23,7 +23,7 @@ class DemoOrders:
 
     def rows(self) -> Iterator[Row | BadRow]:
         for split, count in (("train", self.config.rows), ("heldout", self.config.heldout)):
-            for number, values in enumerate(orders.rows(count, split, self.config.seed), start=1):
+            for number, values in enumerate(orders.rows(count, split, self.config.seed, self.config.form), start=1):
                 yield Row(values, where=f"demo:{split}:{number}")
 
     def fingerprint(self) -> str:
