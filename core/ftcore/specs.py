@@ -218,12 +218,14 @@ class CommandSpec(Declared):
     """A command of the command line, `ftcore NAME`. The factory refers to a `click.Command`, or to a group of them.
 
     It is no component of a run: no run file names it, and its settings are the options of its own line. The reference
-    is imported when the command is typed; `summary` is what `ftcore --help` shows.
+    is imported when the command is typed; `summary` is what `ftcore --help` shows. A folder that holds a file of the
+    name `resumes` is the command's own: `ftcore resume DIR` calls `ftcore NAME DIR`.
     """
 
     name: str
     summary: str
     factory: Ref
+    resumes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,11 @@ if TYPE_CHECKING:
 
 def unknown(manager: PluginManager, kind: str, name: str) -> UsageError:
     """The error for a component of a kind that nobody offers under this name."""
-    return (
-        _a_file(kind, name)
-        or _of_another_kind(manager, kind, name)
-        or _known_elsewhere(manager, kind, name)
-        or _plain(manager, kind, name)
-    )
+    ways = (_a_file, _of_another_kind, _a_command, _known_elsewhere)
+    return next((error for way in ways if (error := way(manager, kind, name))), None) or _plain(manager, kind, name)
 
 
-def _a_file(kind: str, name: str) -> UsageError | None:
+def _a_file(_: PluginManager, kind: str, name: str) -> UsageError | None:
     if not name.endswith(".py"):
         return None
     return UsageError(
@@ -38,6 +34,12 @@ def _of_another_kind(manager: PluginManager, kind: str, name: str) -> UsageError
                 f"{name} is {_a(KINDS[other].title)}, not {_a(KINDS[kind].title)}", fix=f"--{other} {name}"
             )
     return None
+
+
+def _a_command(manager: PluginManager, kind: str, name: str) -> UsageError | None:
+    if name not in manager.commands():
+        return None
+    return UsageError(f"{name} is a command, not {_a(KINDS[kind].title)}", fix=f"ftcore {name}")
 
 
 def _known_elsewhere(manager: PluginManager, kind: str, name: str) -> UsageError | None:

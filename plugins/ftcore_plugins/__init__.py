@@ -36,6 +36,7 @@ PLUGINS = (
     "ftcore_plugins.metrics",
     "ftcore_plugins.html",
     "ftcore_plugins.compare",
+    "ftcore_plugins.rlhf",
     "ftcore_plugins.label",
     "ftcore_plugins.sample",
     "ftcore_plugins.trackers",

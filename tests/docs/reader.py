@@ -22,6 +22,7 @@ FAST = {
     "data": {"--model": "TINY"},
     "init": {"--model": "TINY"},
     "compare": {"--model": "TINY", "--train.steps": "2", "--evaluate.generate": "1"},
+    "rlhf": {"--model": "TINY"},
 }
 
 SHELL = ("cat", "ls", "head")
@@ -29,6 +30,7 @@ SHELL = ("cat", "ls", "head")
 NOT_RUN = {
     "ftcore run --method qlora": "run by the demo test",
     "ftcore compare --methods lora,adapter,full": "How-to: compare methods",
+    "ftcore rlhf": "takes a quarter of an hour",
     "ftcore plugins check --plugin norms.py": "Tutorial: your first method plugin",
     "ftcore resume runs/first": "README lists commands; there is nothing to resume here. How-to: continue",
     "python benchmarks/methods.py OUT --data alpaca_llms_from_scratch_800.json --steps 8": "takes minutes",
@@ -128,6 +130,8 @@ class Reader:
         command = next((word for word in words if not word.startswith("-") and not word.endswith(".py")), "")
         if command == "compare" and "--methods" not in words:
             return  # finished runs are compared: there is nothing to choose
+        if command == "rlhf" and not any(word.endswith(".yaml") for word in words):
+            return  # it goes on as it was begun
         for option, value in FAST.get(command, {}).items():
             if option not in words:
                 yield from (option, str(self.tiny) if value == "TINY" else value)

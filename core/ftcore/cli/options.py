@@ -22,7 +22,7 @@ from ftcore.settings import Settings
 from ftcore.specs import KINDS
 
 HELP = {
-    "model": "Which model: a folder, a .gguf file, a hub id, or a loader's name.",
+    "model": "Which model: a folder, a finished run, a .gguf file, a hub id, or a loader's name.",
     "data": "Which examples: a file, a folder, or a source such as hub:OWNER/NAME. May be given several times.",
     "method": "Which parameters train.",
     "strategy": "Toward what objective.",

@@ -131,6 +131,20 @@ def resume(folder: Path, as_json: bool) -> None:
     from ftcore.run.execute import resume as go_on
     from ftcore.run.runfile import RunFile, read_run_file
 
+    if command := _owner(folder):
+        command.main([str(folder), *(["--json"] if as_json else [])], f"ftcore {command.name}", standalone_mode=False)
+        return
     path = folder / "run.yaml"
     manager = manager_for(read_run_file(path) if path.is_file() else RunFile())
     _finish(*go_on(folder, manager), as_json)
+
+
+def _owner(folder: Path) -> click.Command | None:
+    """The plugin's command that goes on with a folder which is no run's but its own."""
+    from ftcore.cli.main import load_command, options
+
+    if (folder / "run.yaml").is_file():
+        return None
+    commands = (command for commands in options.manager().commands().values() for command in commands)
+    owners = (one for one in commands if one.spec.resumes and (folder / one.spec.resumes).is_file())
+    return next(map(load_command, owners), None)

@@ -18,6 +18,7 @@ from ftcore.specs import Ref
 from ftcore_plugins.compare.comparison import Absent, Comparison
 from ftcore_plugins.compare.entries import entries
 from ftcore_plugins.compare.results import Result, main_metric, read
+from ftcore_plugins.jobs.job import folder_for
 from ftcore_plugins.metrics.words import counted
 
 
@@ -67,17 +68,17 @@ def compare(
 
     Without --methods it compares the finished runs in the folders RUN; with --human people say which of two is better.
     """
-    from ftcore_plugins.compare.files import folder_for, write
+    from ftcore_plugins.compare.files import MARKER, write
 
     if methods:
         _must_be_one_word(methods[-1], arguments)
-        folder = folder_for(out)
+        folder = folder_for(out, MARKER, "compare-DATE")
         words = ["--methods", ",".join(methods), *arguments, *(["--metric", metric] if metric else [])]
         words += [*(["--skip-impossible"] if skip_impossible else []), "--out", str(folder)]
         comparison = _trained(methods, arguments, metric, folder, skip_impossible, words)
     else:
         comparison = _finished(arguments, metric)
-        folder = folder_for(out)
+        folder = folder_for(out, MARKER, "compare-DATE")
     write(comparison, folder)
     _show(comparison, folder, as_json)
     _must_all_have_run(comparison.absent, folder)
@@ -101,12 +102,12 @@ def _trained(
     """Train what is not trained yet. Raises FtcoreError; Interrupted with the line that goes on."""
     from ftcore_plugins.compare.comparison import compare as compared
     from ftcore_plugins.compare.files import begin
-    from ftcore_plugins.compare.plans import planned
-    from ftcore_plugins.compare.processes import plugin_options
+    from ftcore_plugins.compare.plans import metrics, planned
     from ftcore_plugins.compare.training import train
+    from ftcore_plugins.jobs.processes import plugin_options
 
     plan = planned(entries(methods), arguments, folder, skip_impossible)
-    key = main_metric([key for job in plan.jobs for key in job.metrics], metric)
+    key = main_metric([key for job in plan.jobs for key in metrics(job)], metric)
     line = shlex.join(["ftcore", *plugin_options(), "compare", *words])
     begin(folder, line)
     try:

@@ -14,7 +14,8 @@ import ftcore
 from ftcore.errors import UsageError
 from ftcore_plugins.compare.pareto import dominators
 from ftcore_plugins.compare.results import Key, Result, main_metric
-from ftcore_plugins.compare.same import ANSWERING, BUDGET, JUDGING, contents_differ, differences, differing
+from ftcore_plugins.compare.same import ANSWERING, BUDGET, JUDGING
+from ftcore_plugins.jobs.same import contents_differ, differences, differing
 from ftcore_plugins.metrics.comparison import Change
 from ftcore_plugins.metrics.words import count, counted
 

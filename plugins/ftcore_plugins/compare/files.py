@@ -6,7 +6,6 @@ import datetime
 from pathlib import Path
 
 import ftcore
-from ftcore.errors import UsageError
 from ftcore.run.folder import writable, write_json, write_text
 from ftcore_plugins.compare import table
 from ftcore_plugins.compare.comparison import Comparison, budget, link, record
@@ -16,22 +15,6 @@ from ftcore_plugins.html.templates import template
 from ftcore_plugins.metrics.words import counted, shown
 
 MARKER = "compare.json"
-
-
-def folder_for(out: str | None) -> Path:
-    """The comparison's folder: `out`, new or an earlier comparison's, or `runs/compare-DATE`, numbered where taken."""
-    if out is None:
-        base = Path("runs") / f"compare-{datetime.date.today().isoformat()}"
-        names = (base if number == 1 else base.with_name(f"{base.name}-{number}") for number in range(1, 10_000))
-        return next(path for path in names if not path.exists())
-    folder = Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not (folder / MARKER).is_file():
-        raise UsageError(
-            "the folder is not empty, and holds no comparison",
-            where=out,
-            fix=f"--out {folder.with_name(f'{folder.name}-2')}",
-        )
-    return folder
 
 
 def begin(folder: Path, command: str) -> None:

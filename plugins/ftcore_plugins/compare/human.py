@@ -22,8 +22,9 @@ from ftcore.run.finished import plan_of
 from ftcore.run.folder import read_json
 from ftcore_plugins.compare.comparison import judging
 from ftcore_plugins.compare.plans import places
-from ftcore_plugins.compare.same import JUDGING, contents_differ, differences
+from ftcore_plugins.compare.same import JUDGING
 from ftcore_plugins.compare.votes import contest, show
+from ftcore_plugins.jobs.same import contents_differ, differences
 from ftcore_plugins.label.command import PAGE, must_have_the_page
 from ftcore_plugins.label.config import file_of, is_name
 from ftcore_plugins.label.project import Project

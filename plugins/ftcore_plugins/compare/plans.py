@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,32 +13,13 @@ from ftcore.cli.run import must_be_read, run
 from ftcore.errors import FtcoreError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.run.check import check
-from ftcore.run.plan import Plan
 from ftcore.run.resolve import resolve
 from ftcore_plugins.compare.comparison import Absent
 from ftcore_plugins.compare.entries import Entry
 from ftcore_plugins.compare.results import Key
-from ftcore_plugins.compare.same import ANSWERING, BUDGET, JUDGING, differences
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A checked plan and the folder in which it runs."""
-
-    name: str
-    folder: Path
-    plan: Plan
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The complete run file."""
-        return json.loads(json.dumps(dict(self.plan.dump())))  # lists, as YAML has them
-
-    @property
-    def metrics(self) -> list[Key]:
-        """What the evaluators will measure."""
-        judges = self.plan.judges(self.plan.strategy.spec.examples)
-        return [(choice.spec.name, metric) for choice in judges for metric in choice.spec.metrics]
+from ftcore_plugins.compare.same import ANSWERING, BUDGET, JUDGING
+from ftcore_plugins.jobs.job import Job
+from ftcore_plugins.jobs.same import differences
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +48,12 @@ def planned(entries: Sequence[Entry], arguments: Sequence[str], folder: Path, sk
     _must_hold_rows_out(jobs)
     absent = tuple(Absent(name, "left out", error.what) for name, error in refused)
     return Planned(tuple(jobs), absent, places(resolved[0][1]), tuple(_warnings(jobs)))
+
+
+def metrics(job: Job) -> list[Key]:
+    """What the evaluators will measure."""
+    judges = job.plan.judges(job.plan.strategy.spec.examples)
+    return [(choice.spec.name, metric) for choice in judges for metric in choice.spec.metrics]
 
 
 def places(manager: PluginManager) -> dict[str, str | None]:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ftcore.errors import FtcoreError
 from ftcore_plugins.compare.comparison import Absent
-from ftcore_plugins.compare.plans import Job, Planned
-from ftcore_plugins.compare.processes import Runner, finished
+from ftcore_plugins.compare.plans import Planned
 from ftcore_plugins.compare.results import Key, Result, read
-from ftcore_plugins.console.config import ConsoleConfig
-from ftcore_plugins.console.reporter import display
+from ftcore_plugins.jobs.job import Job, finished
+from ftcore_plugins.jobs.processes import Runner
+from ftcore_plugins.jobs.screen import screen as shown
 from ftcore_plugins.metrics.words import duration, size
 
 if TYPE_CHECKING:
-    from ftcore_plugins.console.log import Log
-    from ftcore_plugins.console.terminal import Terminal
+    from ftcore_plugins.jobs.screen import Screen
 
 
 def train(plan: Planned, metric: Key) -> list[Absent]:
@@ -25,7 +22,7 @@ def train(plan: Planned, metric: Key) -> list[Absent]:
     done = finished(plan.jobs)
     steps = next((job.plan.train.steps or read(job.folder, job.name).steps for job in done), None)
     failed = []
-    with Runner().listening() as runner, _screen() as screen:
+    with Runner().listening() as runner, shown() as screen:
         _say(plan, done, screen)
         for number, job in enumerate(plan.jobs, start=1):
             if job in done:
@@ -41,14 +38,20 @@ def train(plan: Planned, metric: Key) -> list[Absent]:
     return failed
 
 
-def _one(runner: Runner, screen: Log | Terminal, job: Job, title: str, steps: int | None) -> Result | Absent:
+def _one(runner: Runner, screen: Screen, job: Job, title: str, steps: int | None) -> Result | Absent:
     screen.phase(title, steps)
     failure = runner.run(job, screen.advance)
     screen.end_phase(failed=failure is not None)
-    return failure or read(job.folder, job.name)
+    if failure:
+        return Absent(job.name, "failed", _reason(failure), failure.exit_code)
+    return read(job.folder, job.name)
 
 
-def _say(plan: Planned, done: list[Job], screen: Log | Terminal) -> None:
+def _reason(failure: FtcoreError) -> str:
+    return f"{failure.what} (try: {failure.fix})" if failure.fix else failure.what
+
+
+def _say(plan: Planned, done: list[Job], screen: Screen) -> None:
     for warning in plan.warnings:
         screen.line(f"warning: {warning}")
     for each in plan.absent:
@@ -62,12 +65,3 @@ def _in_short(result: Result, metric: Key) -> str:
     change = result.scores.get(metric)
     score = f"{change.label} {change.before} → {change.after}, " if change else ""
     return f"{score}training {duration(result.seconds)}, peak memory {size(result.memory)}"
-
-
-@contextmanager
-def _screen() -> Iterator[Log | Terminal]:
-    screen = display(sys.stderr, ConsoleConfig())
-    try:
-        yield screen
-    finally:
-        screen.close()

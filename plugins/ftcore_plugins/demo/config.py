@@ -19,9 +19,9 @@ class DemoModelConfig(Settings):
 class DemoDataConfig(Settings):
     """What is asked about the orders, and how many are written."""
 
-    form: Literal["orders", "pairs", "prompts"] = "orders"
-    """`orders` with their JSON; `pairs` of the right JSON and a plausible wrong one, to be compared; `prompts`, which
-    the model answers by itself, the right JSON being the reference. The messages are the same in each."""
+    form: Literal["pairs", "prompts"] | None = None
+    """`pairs` of the right JSON and a plausible wrong one, to be compared; `prompts` that the model answers by itself,
+    the right JSON being the reference. Left out: orders with their JSON. The messages are the same in each."""
 
     rows: Annotated[int, Field(gt=0, le=20000)] = 320
     """Orders to train on."""

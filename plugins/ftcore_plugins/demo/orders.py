@@ -19,11 +19,11 @@ INSTRUCTION = (
 )
 """The system message of every row. It states the whole schema, so that an untuned model has a fair chance."""
 
-Form = Literal["orders", "pairs", "prompts"]
+Form = Literal["pairs", "prompts"]
 T = TypeVar("T")
 
 
-def rows(count: int, split: str, seed: int, form: Form = "orders") -> Iterator[dict[str, Any]]:
+def rows(count: int, split: str, seed: int, form: Form | None = None) -> Iterator[dict[str, Any]]:
     """`count` different rows of a part (`train` or `heldout`), always the same for a seed.
 
     Each is `{"messages": [system, user, assistant], "split": split}`; of `pairs` `{"prompt": [system, user], "chosen":

@@ -10,19 +10,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO
 
 from ftcore.cli.main import options
-from ftcore.errors import FtcoreError, Interrupted, ResourceError, UsageError
-from ftcore.run.folder import read_json, write_text
-from ftcore.run.runfile import dump_run_file, read_run_file
-from ftcore_plugins.compare.comparison import Absent
-from ftcore_plugins.compare.plans import Job
-from ftcore_plugins.compare.same import differences
+from ftcore.errors import FtcoreError, Interrupted, ResourceError, from_record
+from ftcore.run.folder import write_text
+from ftcore.run.runfile import dump_run_file
+from ftcore_plugins.jobs.job import Job, state
 from ftcore_plugins.metrics.history import FILE, lines
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 POLL_SECONDS = 0.25
@@ -32,31 +35,8 @@ EARLY_FILES = {"quarantine.jsonl", "rows.arrow"}
 KILLED = -9
 """The return code of a process that SIGKILL ended, as the system does where memory runs out."""
 
-State = Literal["new", "begun", "finished"]
 Watch = Callable[[int], None]
-"""Told the last step that is done, a few times a second."""
-
-
-def state(job: Job) -> State:
-    """What the job's folder holds. Raises UsageError when it is another run than is asked for now."""
-    path = job.folder / "run.yaml"
-    if not path.is_file():
-        if job.folder.is_dir() and {each.name for each in job.folder.iterdir()} <= EARLY_FILES:
-            shutil.rmtree(job.folder)
-        return "new"
-    both = {"the run there": read_run_file(path).values, "this line": job.values}
-    other = next(differences(both, [key for key in job.values if key != "reporters"]), None)
-    if other is None and (job.folder / "lock.json").is_file():
-        then = read_json(job.folder / "lock.json").get("data")
-        now = [entry.source.build().fingerprint() for entry in job.plan.data]
-        other = None if then == now else "its data have changed since"
-    if other:
-        raise UsageError(
-            f"the run there is another than is asked for now: {other}",
-            where=str(job.folder),
-            fix="--out ANOTHER/FOLDER",
-        )
-    return "finished" if (job.folder / "report.json").is_file() else "begun"
+"""Told the last step that is done."""
 
 
 class Runner:
@@ -83,32 +63,48 @@ class Runner:
             for number, before in old.items():
                 signal.signal(number, before)
 
-    def run(self, job: Job, watch: Watch) -> Absent | None:
+    def run(self, job: Job, watch: Watch) -> FtcoreError | None:
         """Start the job or go on with it. None when it has finished, else why it has not. Raises Interrupted."""
-        self._stop_if_asked()
-        log = job.folder.with_name(f"{job.folder.name}.log")
-        with log.open("ab") as file, subprocess.Popen(
-            # -P: what lies in the working directory is nobody's module.
-            [sys.executable, "-P", "-m", "ftcore", "--json-errors", *plugin_options(), *_line(job)],
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-            start_new_session=True,  # Ctrl-C reaches the run once: through us
-        ) as child:  # fmt: skip
-            self._child = child
-            if self._signal is not None:  # it came while the process was being made
-                child.terminate()
-            try:
-                while child.poll() is None:
-                    if step := _step(job.folder):
-                        watch(step)
-                    time.sleep(POLL_SECONDS)
-            finally:
-                self._child = None
-                if child.poll() is None:
-                    child.terminate()
+        log, look = job.folder.with_name(f"{job.folder.name}.log"), _once(watch, job.folder)
+        with log.open("ab") as file:
+            self._wait_for(file, look)
+            if state(job) == "finished":
+                return None
+            with subprocess.Popen(
+                # -P: what lies in the working directory is nobody's module.
+                [sys.executable, "-P", "-m", "ftcore", "--json-errors", *plugin_options(), *_line(job)],
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                start_new_session=True,  # Ctrl-C reaches the run once: through us
+            ) as child:  # fmt: skip
+                self._follow(child, look)
         self._stop_if_asked()
         if child.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM):
             raise Interrupted(child.returncode - 128)
-        return _failure(job.name, child.returncode, log) if child.returncode else None
+        return _failure(child.returncode, log) if child.returncode else None
+
+    def _wait_for(self, log: BinaryIO, look: Callable[[], None]) -> None:
+        """Until nobody else is at the job: where we were killed, the process that we had started works on.
+
+        It holds a lock on its log, which it was given with the file and which ends with it.
+        """
+        self._stop_if_asked()
+        while not _locked(log):
+            look()
+            time.sleep(POLL_SECONDS)
+            self._stop_if_asked()
+
+    def _follow(self, child: subprocess.Popen[bytes], look: Callable[[], None]) -> None:
+        self._child = child
+        if self._signal is not None:  # it came while the process was being made
+            child.terminate()
+        try:
+            while child.poll() is None:
+                look()
+                time.sleep(POLL_SECONDS)
+        finally:
+            self._child = None
+            if child.poll() is None:
+                child.terminate()
 
     def _take(self, number: int, _: object) -> None:
         self._signal = number
@@ -129,27 +125,53 @@ def plugin_options() -> list[str]:
 def _line(job: Job) -> list[str]:
     if state(job) == "begun":
         return ["resume", str(job.folder)]
+    if job.folder.is_dir() and {each.name for each in job.folder.iterdir()} <= EARLY_FILES:
+        shutil.rmtree(job.folder)
     path = job.folder.with_name(f"{job.folder.name}.yaml")
     write_text(path, dump_run_file(job.values))
     return ["run", str(path), "--out", str(job.folder)]
+
+
+def _locked(file: BinaryIO) -> bool:
+    """Take the lock on a file, unless somebody has it."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _once(watch: Watch, folder: Path) -> Callable[[], None]:
+    """Looks how far the run in the folder is, and tells each step once."""
+    told = 0
+
+    def look() -> None:
+        nonlocal told
+        if (step := _step(folder)) > told:
+            told = step
+            watch(step)
+
+    return look
 
 
 def _step(folder: Path) -> int:
     return max((record["step"] for _, record in lines(folder / FILE)), default=0)
 
 
-def _failure(name: str, code: int, log: Path) -> Absent:
+def _failure(code: int, log: Path) -> FtcoreError:
     """Why a run failed, in the words of its own error."""
     if code == KILLED:
-        return Absent(name, "failed", "its process was killed, as when memory runs out", ResourceError.exit_code)
+        return ResourceError("its process was killed, as when memory runs out")
     if code < 0:
-        return Absent(name, "failed", f"its process was ended by signal {-code}; see {log}", FtcoreError.exit_code)
+        return FtcoreError(f"its process was ended by signal {-code}; see {log}")
     for line in reversed(log.read_text(encoding="utf-8", errors="replace").splitlines()[-50:]):
         record = _parsed(line)
         if record.get("what"):
-            fix = f" (try: {record['fix']})" if record.get("fix") else ""
-            return Absent(name, "failed", f"{record['what']}{fix}", code)
-    return Absent(name, "failed", f"it ended with code {code}; see {log}", code)
+            return from_record(record)
+    error = FtcoreError(f"it ended with code {code}; see {log}")
+    error.exit_code = code
+    return error
 
 
 def _parsed(line: str) -> dict[str, Any]:
@@ -158,7 +180,3 @@ def _parsed(line: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def finished(jobs: Sequence[Job]) -> list[Job]:
-    return [job for job in jobs if state(job) == "finished"]

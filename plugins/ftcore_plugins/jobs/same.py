@@ -1,0 +1,55 @@
+"""What differs between run files, setting by setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Plans = Mapping[str, Mapping[str, Any]]
+"""Run files by the name that their run has in the comparison."""
+
+
+def differences(plans: Plans, wanted: Sequence[str]) -> Iterator[str]:
+    """`train.steps is 2 for lora, 4 for full`, for each of the wanted settings in which the plans are not all equal."""
+    flat = {name: dict(flattened(plan)) for name, plan in plans.items()}
+    keys = dict.fromkeys(key for values in flat.values() for key in values)
+    for key in keys:
+        if any(key == prefix or key.startswith(f"{prefix}.") for prefix in wanted):
+            yield from differing(key, {name: values.get(key) for name, values in flat.items()})
+
+
+def differing(what: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """One line when the values are not all equal, each value with the names of those that have it."""
+    texts = {name: str(value) for name, value in values.items()}
+    if len(set(texts.values())) > 1:
+        parts = [
+            f"{_short(text)} for {', '.join(name for name in texts if texts[name] == text)}"
+            for text in dict.fromkeys(texts.values())
+        ]
+        yield f"{what} is {', '.join(parts)}"
+
+
+def contents_differ(what: str, fingerprints: Mapping[str, Any]) -> Iterator[str]:
+    """One line when the fingerprints are not all equal, which says whose content is the same and shows no hash."""
+    groups: dict[str, list[str]] = {}
+    for name, fingerprint in fingerprints.items():
+        groups.setdefault(str(fingerprint), []).append(name)
+    if len(groups) > 1:
+        yield f"{what} is one for {', another for '.join(', '.join(names) for names in groups.values())}"
+
+
+def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every single setting by its dotted key: `data.0.format`."""
+    if isinstance(value, Mapping):
+        children: Any = value.items()
+    elif isinstance(value, list):
+        children = enumerate(value)
+    else:
+        yield prefix, value
+        return
+    for key, child in children:
+        yield from flattened(child, f"{prefix}.{key}" if prefix else str(key))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}…"

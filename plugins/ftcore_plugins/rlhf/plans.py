@@ -1,0 +1,121 @@
+"""Stages → jobs: every stage's plan, made and checked before the first stage begins.
+
+What follows from the record of a strategy is filled in here: a stage begins from the language model that the stages
+before it have made, and one that learns from rewards asks their reward model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ftcore.cli.options import manager_for
+from ftcore.errors import FtcoreError
+from ftcore.manager import PluginManager
+from ftcore.run.check import check
+from ftcore.run.finished import promised
+from ftcore.run.plan import Plan
+from ftcore.run.resolve import resolve
+from ftcore.run.runfile import RunFile
+from ftcore_plugins.jobs.job import Job
+from ftcore_plugins.rlhf.pipeline import Pipeline, Stage, reference
+
+_OPTION = re.compile(r"--(?P<key>[\w.]+) (?P<value>\S+)")
+
+
+def planned(pipeline: Pipeline, folder: Path) -> list[Job]:
+    """Raises what speaks against a stage, with its name."""
+    manager = manager_for(pipeline.run_file)
+    names = [stage.name for stage in pipeline.stages]
+    jobs: list[Job] = []
+    for number, stage in enumerate(pipeline.stages, start=1):
+        with promised({job.folder: job.plan for job in jobs}), _said_of(stage):
+            plan = _plan(_with_model(stage, jobs, names), jobs, names, manager)
+            jobs.append(Job(stage.name, folder / f"{number}-{stage.name}", check(plan, manager)))
+    return jobs
+
+
+def dump(jobs: Sequence[Job], plugins: Any) -> dict[str, Any]:
+    """The file that repeats the pipeline: every stage complete, and an earlier one by its name."""
+    names = {str(job.folder): job.name for job in jobs}
+    stages = {}
+    for job in jobs:
+        values = {key: value for key, value in job.values.items() if key != "plugins"}
+        values["model"] = names.get(values["model"].get("path"), values["model"])
+        rewards = [{**entry, "run": names[entry["run"]]} if entry.get("run") in names else entry
+                   for entry in values["rewards"]]  # fmt: skip
+        stages[job.name] = {**values, "rewards": rewards}
+    return {"stages": stages, **({"plugins": plugins} if plugins else {})}
+
+
+def builds_on(job: Job, jobs: Sequence[Job]) -> str | None:
+    """The stage whose model it begins from."""
+    path = job.values["model"].get("path")
+    return next((other.name for other in jobs if str(other.folder) == path), None)
+
+
+def in_the_file(fix: str, stage: str) -> str | None:
+    """A fix that is an option of `ftcore run`, as it stands under the stage in the file; None for any other."""
+    option = _OPTION.match(fix)
+    if not option:
+        return None
+    key, dot, setting = option["key"].partition(".")
+    value = f"{{{setting}: {option['value']}}}" if dot else option["value"]
+    return f"{stage}: {{{key}: {value}}}{fix[option.end() :]}"
+
+
+def _with_model(stage: Stage, before: Sequence[Job], names: Sequence[str]) -> Stage:
+    """Begin from the stage that is named, or else from the last one whose result writes."""
+    values = stage.run_file.values
+    name = reference(values.get("model"), "model", [job.name for job in before], stage, names)
+    writing = [job.name for job in before if job.plan.strategy.spec.head == "lm"]
+    if name is None and not stage.begins_anew and writing:
+        name = writing[-1]
+    if name is None:
+        return stage
+    path = next(str(job.folder) for job in before if job.name == name)
+    return _saying(stage, "model", {"name": "run", "path": path})
+
+
+def _plan(stage: Stage, before: Sequence[Job], names: Sequence[str], manager: PluginManager) -> Plan:
+    plan = resolve(manager, _with_folders(stage, before, names).run_file, {})
+    judges = [job for job in before if job.plan.strategy.spec.head == "score"]
+    if plan.strategy.spec.needs_rewards and not plan.rewards and judges:
+        asked = _saying(stage, "rewards", [{"name": "model", "run": str(judges[-1].folder)}])
+        plan = resolve(manager, asked.run_file, {})
+    return plan
+
+
+def _with_folders(stage: Stage, before: Sequence[Job], names: Sequence[str]) -> Stage:
+    """Reward functions that ask the run of a stage are told its folder."""
+    given = stage.run_file.values.get("rewards")
+    entries = given if isinstance(given, list) else [given] if given else []
+    folders = {job.name: str(job.folder) for job in before}
+
+    def entry(number: int, one: Any) -> Any:
+        named = one.get("run") if isinstance(one, Mapping) else None
+        name = reference(named, f"rewards.{number}.run", list(folders), stage, names)
+        return {**one, "run": folders[name]} if name else one
+
+    return _saying(stage, "rewards", [entry(*each) for each in enumerate(entries)]) if entries else stage
+
+
+def _saying(stage: Stage, key: str, value: Any) -> Stage:
+    old = stage.run_file
+    return replace(stage, run_file=RunFile(old.path, {**old.values, key: value}, old.places))
+
+
+@contextmanager
+def _said_of(stage: Stage) -> Iterator[None]:
+    """An error names the stage, and its fix is written as it stands in the file."""
+    try:
+        yield
+    except FtcoreError as error:
+        error.what = f"stage {stage.name}: {error.what}"
+        error.where = error.where or stage.run_file.places[""]
+        error.fix = error.fix and (in_the_file(error.fix, stage.name) or error.fix)
+        raise
