@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ftcore.run import proof
+from ftcore.testing import tiny
 from tests.cli.refusals import PLUGIN
 from tests.conftest import Result, Terminal, echo_rows, write_rows
 
@@ -84,6 +86,15 @@ class Mine(Norms):
             kept = model.model.norm.weight.clone()
             model.model.norm.weight.zero_()
             model.save_pretrained(folder)
+            model.model.norm.weight.copy_(kept)
+''', "does not write what was trained: other numbers stand in model.norm.weight", "save"),
+    "zeros in one of several files": (MODEL + '''
+class Mine(Norms):
+    def save(self, model, folder):
+        with torch.no_grad():
+            kept = model.model.norm.weight.clone()
+            model.model.norm.weight.zero_()
+            model.save_pretrained(folder, max_shard_size="100KB")
             model.model.norm.weight.copy_(kept)
 ''', "does not write what was trained: other numbers stand in model.norm.weight", "save"),
     "zeros that it leaves behind": (
@@ -191,6 +202,24 @@ def test_an_honest_method_of_any_form_is_believed(run, tmp_path: Path, code: str
     result = run(code)
     assert result.code == 0, result.err
     assert (tmp_path / "run" / "model" / "MANIFEST.json").is_file()
+
+
+@pytest.mark.parametrize("more", ["", ', max_shard_size="100KB"'])
+def test_a_model_is_compared_without_loading_it_again(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str):
+    monkeypatch.setattr(proof, "whole_model", None)
+    code = f"class Mine(Norms):\n    def save(self, model, folder): model.save_pretrained(folder{more})\n"
+    result = run(MODEL + code)
+    assert result.code == 0, result.err
+    assert len(list((tmp_path / "run" / "model").glob("*.safetensors"))) > bool(more)
+
+
+def test_experts_that_are_written_under_other_names_are_the_same(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In memory a layer's experts are one tensor, in files each is its own."""
+    sizes = {**tiny.ARCHITECTURES["llama"], "num_local_experts": 4}
+    monkeypatch.setitem(tiny.ARCHITECTURES, "mixtral", sizes)
+    tiny.save_tiny(tmp_path / "experts", "mixtral")
+    result = run(MODEL + "class Mine(Norms): pass\n", "--model", "./experts")
+    assert result.code == 0, result.err
 
 
 def test_a_merge_that_is_not_read_from_disk_as_it_was_is_refused(run, ftcore: Terminal, tmp_path: Path):

@@ -85,16 +85,29 @@ def _whole(plan: Plan, artifact: Path) -> tuple[Any, Any]:
 def whole_model(plan: Plan, folder: Path, dtype: str = "float32", device: str = "cpu") -> Any:
     """The model that stands alone in a folder, under the head that the plan's strategy gave it."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     from ftcore.run.head import in_full_precision
 
-    scores = plan.strategy.spec.head == "score"
-    model = (AutoModelForSequenceClassification if scores else AutoModelForCausalLM).from_pretrained(
+    model = _kind(plan).from_pretrained(
         str(folder),
         dtype=getattr(torch, dtype),
         device_map={"": device},
         trust_remote_code=False,
         use_safetensors=True,
     )
-    return in_full_precision(model) if scores else model
+    return in_full_precision(model) if plan.strategy.spec.head == "score" else model
+
+
+def outline(plan: Plan, folder: Path) -> Any:
+    """The same on the device `meta`, by the folder's config.json alone: names and shapes, and no numbers."""
+    import torch
+    from transformers import AutoConfig
+
+    with torch.device("meta"):
+        return _kind(plan).from_config(AutoConfig.from_pretrained(str(folder), trust_remote_code=False))
+
+
+def _kind(plan: Plan) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    return AutoModelForSequenceClassification if plan.strategy.spec.head == "score" else AutoModelForCausalLM

@@ -221,12 +221,12 @@ def _read_back(folder: Path, files: list[dict[str, Any]]) -> None:
     """Raises ModelError unless every file is as written and every tensor is finite."""
     import torch
 
-    from ftcore.run.checkpoint import load_tensors
+    from ftcore.run.stored import Stored
 
     problems = verify(folder, files)
     for entry in files:
         if entry["name"].endswith(".safetensors"):
-            tensors = load_tensors(folder / entry["name"])
+            tensors = Stored(folder / entry["name"])
             problems += [
                 f"{name} holds NaN or infinity" for name, t in tensors.items() if not torch.isfinite(t.float()).all()
             ]

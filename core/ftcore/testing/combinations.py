@@ -12,6 +12,7 @@ from typing import Any
 
 from ftcore.manager import PluginManager
 from ftcore.run.plan import Plan
+from ftcore.specs import StrategySpec
 from ftcore.testing.offered import hints
 from ftcore.testing.runs import plan
 
@@ -22,6 +23,7 @@ def together(manager: PluginManager, model: Path, folder: Path, method: Mapping[
     `method` is an entry of a run file. Raises FtcoreError with the reason where the two do not go together.
     """
     offer = manager.find("strategy", strategy)
+    assert isinstance(offer.spec, StrategySpec)
     given = hints(manager, "strategy", offer)
     more = {
         **given.get("run_file", {}),
@@ -29,4 +31,4 @@ def together(manager: PluginManager, model: Path, folder: Path, method: Mapping[
         "strategy": {"name": strategy, **given.get("settings", {})},
         "train": {**given.get("run_file", {}).get("train", {}), "steps": 2},
     }
-    return plan(manager, model, folder, getattr(offer.spec, "examples", ())[0], more)
+    return plan(manager, model, folder, offer.spec.examples[0], more)
