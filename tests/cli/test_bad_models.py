@@ -117,8 +117,10 @@ from ftcore import MethodSpec, Ref, hookimpl
 
 @hookimpl
 def ftcore_tuning_methods():
-    yield MethodSpec(name="needy", summary="wants what nobody has", {facts}, factory=Ref("needy:Needy"),
+    yield MethodSpec(name="needy", summary="wants what nobody has", {facts}, factory=Ref(__name__ + ":Needy"),
                      defaults={{"learning_rate": 1e-3}})
+
+class Needy: ...
 """
 
 

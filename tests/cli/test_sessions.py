@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests import distributions
 from tests.conftest import Terminal, echo_rows, write_rows
-from tests.core.test_resume import plugin_file
 
 FAST = [
     "--backend", "cpu", "--backend.precision", "fp32", "--train.steps", "3", "--train.batch_size", "4",
@@ -210,13 +210,14 @@ def test_listings_for_people_name_what_there_is(ftcore: Terminal):
         assert "did you mean" in result.err
 
 
-def test_a_plugin_that_is_broken_is_named_and_the_rest_works(ftcore: Terminal, tmp_path: Path):
-    shaky = plugin_file(
-        tmp_path,
-        "from ftcore import hookimpl\n@hookimpl\ndef ftcore_tuning_methods():\n    raise ValueError('not today')\n",
-    )
+def test_a_plugin_that_is_broken_is_named_and_the_rest_works(
+    ftcore: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    text = "from ftcore import hookimpl\n@hookimpl\ndef ftcore_tuning_methods():\n    raise ValueError('not today')\n"
+    distributions.install(tmp_path / "site", "shaky", text)
+    monkeypatch.syspath_prepend(tmp_path / "site")
     for line in (["plugins", "list"], ["doctor"]):
-        listed = ftcore(*line, *shaky)
+        listed = ftcore(*line)
         assert listed.code == 0
         assert "ftcore_tuning_methods raised ValueError: not today" in listed.out
         assert "All plugins work." not in listed.out
