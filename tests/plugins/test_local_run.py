@@ -87,5 +87,6 @@ def test_a_promised_run_counts_as_finished_and_is_judged_by_its_plan(finished: A
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(ResourceError, match="cannot be written"):
-        made(tmp_path / "run" / "merged", lambda _: None)
+    with pytest.raises(ResourceError, match="cannot be written") as error:
+        made(tmp_path / "run" / "merged", lambda _: None, "--out ANOTHER")
+    assert (error.value.where, error.value.fix) == (str(tmp_path / "run"), "--out ANOTHER")

@@ -26,15 +26,15 @@ def models_folder() -> Path:
 
 def cached(key: str, make: Callable[[Path], None]) -> Path:
     """The folder of the cache for `key`, `made` if it is not there yet. Raises ResourceError as `made` does."""
-    return made(models_folder() / key, make)
+    return made(models_folder() / key, make, "FTCORE_CACHE=FOLDER ftcore …")
 
 
-def made(final: Path, make: Callable[[Path], None]) -> Path:
+def made(final: Path, make: Callable[[Path], None], fix: str) -> Path:
     """The folder `final`, made by `make(empty folder)` if it is not there yet.
 
     `make` works in a folder beside, which is renamed at the end. So a folder with the right name is complete, and of
-    two processes that make the same one, both get the first that was finished. Raises ResourceError if the disk is
-    full or not writable.
+    two processes that make the same one, both get the first that was finished. Raises ResourceError, with this
+    fix, if the disk is full or not writable.
     """
     if final.is_dir():
         return final
@@ -42,14 +42,14 @@ def made(final: Path, make: Callable[[Path], None]) -> Path:
         final.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
     except OSError as error:
-        raise _cannot_write(final.parent, error) from error
+        raise _cannot_write(final.parent, error, fix) from error
     try:
         new = work / final.name  # with the permissions that a folder usually has; mkdtemp closes its own to others
         new.mkdir()
         make(new)
         _rename(new, final)
     except OSError as error:
-        raise _cannot_write(final.parent, error) from error
+        raise _cannot_write(final.parent, error, fix) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return final
@@ -64,8 +64,5 @@ def _rename(new: Path, final: Path) -> None:
             raise
 
 
-def _cannot_write(folder: Path, error: OSError) -> ResourceError:
-    reason = error.strerror or str(error)
-    return ResourceError(
-        f"the unpacked model cannot be written: {reason}", where=str(folder), fix="FTCORE_CACHE=FOLDER ftcore …"
-    )
+def _cannot_write(folder: Path, error: OSError, fix: str) -> ResourceError:
+    return ResourceError(f"the model cannot be written: {error.strerror or error}", where=str(folder), fix=fix)

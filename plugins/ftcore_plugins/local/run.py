@@ -36,7 +36,7 @@ class Run:
 
     def findings(self) -> Iterator[Finding]:
         try:
-            plan = self._plan()
+            plan = self._plan
         except FtcoreError as error:
             yield Finding("error", f"{self.shown}: {error.what}", error.fix)
             return
@@ -59,7 +59,7 @@ class Run:
 
     def license(self) -> str | None:
         """That of the base model, where its loader knows it."""
-        base = self._plan().model.build()
+        base = self._plan.model.build()
         return base.license() if hasattr(base, "license") else None
 
     @property
@@ -68,14 +68,17 @@ class Run:
 
     @cached_property
     def _folder(self) -> Folder:
-        is_whole = self._plan().method.spec.artifact == "model"
-        return Folder(FolderConfig(path=str(self.path / "model" if is_whole else made(self._merged, self._merge))))
+        is_whole = self._plan.method.spec.artifact == "model"
+        elsewhere = f"ftcore merge {self.shown} --out FOLDER, then --model FOLDER"
+        path = self.path / "model" if is_whole else made(self._merged, self._merge, elsewhere)
+        return Folder(FolderConfig(path=str(path)))
 
     def _merge(self, folder: Path) -> None:
         from ftcore.run.merge import merge
 
         merge(self.path, folder, typed.manager())
 
+    @cached_property
     def _plan(self) -> Plan:
         """Raises UsageError for what is no finished run, or holds no model that another could begin from."""
         from ftcore.run.merge import must_be_mergeable
