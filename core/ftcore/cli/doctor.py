@@ -62,15 +62,13 @@ def _backends(manager: Any) -> list[dict[str, Any]]:
 
     found = []
     for offer in manager.usable("backend"):
-        spec = offer.spec
         with manager.sparing(offer.plugin):
-            model = offer.settings()
-            hardware = Choice("backend", spec, model() if model else None, offer.plugin).build().probe()
+            hardware = Choice.of("backend", offer).build().probe()
         if offer.plugin.state != "active":
             continue
         found.append(
             {
-                "name": spec.name,
+                "name": offer.spec.name,
                 "available": hardware.available,
                 "reason": hardware.reason,
                 "devices": list(hardware.devices),

@@ -192,24 +192,29 @@ def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
     parameters = error.ctx.command.get_params(error.ctx) if error.ctx else ()
     known = [name for p in parameters if isinstance(p, click.Option) for name in p.opts] + everywhere
     prefix, dot, setting = error.option_name.partition(".")
-    siblings = [name for name in known if name.startswith(f"{prefix}.")]
-    settings = ", ".join(name.partition(".")[2] for name in siblings)
+    siblings = [name.partition(".")[2] for name in known if name.startswith(f"{prefix}.")]
     # `--epochs` means `--train.epochs`, and a wrong setting of a method is meant for a method.
     named = [name for name in known if name.rpartition(".")[2] == error.option_name.removeprefix("--")]
-    near = closest(setting, [name.partition(".")[2] for name in siblings]) if dot else None
+    near = closest(setting, siblings) if dot else None
     guess = f"{prefix}.{near}" if near else named[0] if named else None if dot else closest(error.option_name, known)
-    axis = prefix.removeprefix("--")
-    owners = with_setting(options.manager(), axis, setting) if dot and axis in KINDS and not guess else []
-    if owners:
-        return UsageError(
-            f"there is no option {error.option_name} here; it is a setting of the {KINDS[axis].title} {owners[0]!r}",
-            fix=f"{prefix} {owners[0]}",
-            more=[f"others have it too: {', '.join(owners[1:])}"] if owners[1:] else [],
-        )
+    if not guess and (elsewhere := _of_another(prefix.removeprefix("--"), setting)):
+        return elsewhere
     return UsageError(
         f"there is no option {error.option_name}" + (f" (did you mean {guess}?)" if guess else ""),
         fix=f"{command} … {guess}" if guess else f"{command} --help",
-        more=[f"settings here: {settings}"] if siblings and not guess else [],
+        more=[f"settings here: {', '.join(siblings)}"] if siblings and not guess else [],
+    )
+
+
+def _of_another(axis: str, setting: str) -> UsageError | None:
+    """The error for a setting that belongs to components which are not chosen here."""
+    owners = with_setting(options.manager(), axis, setting) if axis in KINDS else []
+    if not owners:
+        return None
+    return UsageError(
+        f"there is no option --{axis}.{setting} here; it is a setting of the {KINDS[axis].title} {owners[0]!r}",
+        fix=f"--{axis} {owners[0]}",
+        more=[f"others have it too: {', '.join(owners[1:])}"] if owners[1:] else [],
     )
 
 

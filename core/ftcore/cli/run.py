@@ -90,20 +90,16 @@ def must_be_read(ctx: click.Context, named: str | None) -> None:
 def _is_value(command: ComponentCommand, named: str) -> None:
     """Raise UsageError where the word stands behind a setting that does not take it."""
     before = command.line[: command.line.index(named)]
-    at = max((n for n, word in enumerate(before) if word.startswith("--")), default=None)
-    setting = None if at is None else command.setting(before[at])
-    if setting is None or at is None:
-        return
-    if setting.kind == "flag":
+    option = next((word for word in reversed(before) if word.startswith("--")), "")
+    setting = command.setting(option)
+    if setting and setting.kind == "flag":
         off = named.lower() in ("no", "off", "false", "0")
-        raise UsageError(f"{before[at]} takes no value", value=named, fix=f"--{'no-' if off else ''}{setting.dotted}")
-    if setting.kind == "list":
-        rest = command.line[command.line.index(named) :]
-        words = [*before[at + 1 :], *itertools.takewhile(lambda word: not word.startswith("--"), rest)]
+        raise UsageError(f"{option} takes no value", value=named, fix=f"--{'no-' if off else ''}{setting.dotted}")
+    if setting and setting.kind == "list":
+        behind = command.line[len(before) - before[::-1].index(option) :]
+        words = list(itertools.takewhile(lambda word: not word.startswith("--"), behind))
         raise UsageError(
-            f"{before[at]} takes one value, a list with commas",
-            value=" ".join(words),
-            fix=f"{before[at]} {','.join(words)}",
+            f"{option} takes one value, a list with commas", value=" ".join(words), fix=f"{option} {','.join(words)}"
         )
 
 

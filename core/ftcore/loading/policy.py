@@ -62,10 +62,9 @@ def _variable() -> list[str]:
 def strangers(plugins: Sequence[Plugin]) -> list[str]:
     """A sentence for each name in FTCORE_PLUGINS that no plugin has. It is no error: one variable may serve several
     environments, and a command that refused to start could not say what is installed."""
-    known = {word for plugin in plugins for word in (plugin.key, plugin.name, plugin.distribution)}
     names = [word.removeprefix("-") for word in _variable() if word != "none"]
     return [
-        f"{VARIABLE} names {name!r}, and there is no such plugin{did_you_mean(name, known)}"
+        f"{VARIABLE} names {name!r}, and there is no such plugin{did_you_mean(name, _words(plugins))}"
         for name in names
         if not any(plugin.is_called(name) for plugin in plugins)
     ]
@@ -89,7 +88,10 @@ def check_denied(names: Iterable[str], plugins: Sequence[Plugin]) -> None:
     """Raise UsageError for a name that is to be left out and that no plugin has."""
     for name in names:
         if not any(plugin.is_called(name) for plugin in plugins):
-            known = {word for plugin in plugins for word in (plugin.key, plugin.name, plugin.distribution)}
-            raise UsageError(
-                f"there is no plugin {name!r} to leave out{did_you_mean(name, known)}", fix="ftcore plugins list"
-            )
+            guess = did_you_mean(name, _words(plugins))
+            raise UsageError(f"there is no plugin {name!r} to leave out{guess}", fix="ftcore plugins list")
+
+
+def _words(plugins: Sequence[Plugin]) -> set[str]:
+    """What plugins may be called."""
+    return {word for plugin in plugins for word in (plugin.key, plugin.name, plugin.distribution)}

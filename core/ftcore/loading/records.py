@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ftcore.errors import PluginError, closest, did_you_mean
 from ftcore.loading.words import place
-from ftcore.specs import CommandSpec, Ref, Spec
+from ftcore.specs import Ref
 
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 """What a component may be called: `plugin/name`, `name:rest` and `one,two` mean something of their own."""
@@ -33,9 +33,7 @@ def offered(hook: str, wanted: type[R], function: Callable[[], Any]) -> list[R]:
         raise _unknown_field(error, wanted) or error from None
     module = sys.modules[function.__module__]
     for record in records:
-        problem = wrong_record(record, hook, wanted)
-        if problem:
-            raise PluginError(problem)
+        _check_record(record, hook, wanted)
         if hasattr(module, "__ftcore_file__"):
             _check_references(record, module)
     return records
@@ -52,14 +50,12 @@ def _unknown_field(error: TypeError, wanted: type[Any]) -> PluginError | None:
     )
 
 
-def wrong_record(record: object, hook: str, wanted: type) -> str | None:
-    """What is wrong with something that a hook gave, in words; None for a record that can be used."""
+def _check_record(record: Any, hook: str, wanted: type[Any]) -> None:
+    """Raise PluginError for what is no such record, or has a name that cannot be typed."""
     if not isinstance(record, wanted):
-        return f"{hook} gave {record!r}, not a {wanted.__name__}"
-    assert isinstance(record, (Spec, CommandSpec))
+        raise PluginError(f"{hook} gave {record!r}, not a {wanted.__name__}")
     if not NAME.fullmatch(record.name):
-        return f"{hook} gave a {wanted.__name__} with the name {record.name!r}, which cannot be typed"
-    return None
+        raise PluginError(f"{hook} gave a {wanted.__name__} with the name {record.name!r}, which cannot be typed")
 
 
 def _check_references(record: Any, file: ModuleType) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,13 @@ def place(error: BaseException) -> str | None:
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
 
 
-def definition(function: Callable[..., Any]) -> str:
-    """File and line where a function begins, for what no line of it raised."""
-    return f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+def definition(function: Callable[..., Any]) -> str | None:
+    """File and line where a function or class begins, for what no line of it raised; None where there is no source."""
+    function = inspect.unwrap(function)
+    try:
+        return f"{inspect.getsourcefile(function)}:{inspect.getsourcelines(function)[1]}"
+    except (OSError, TypeError):
+        return None
 
 
 def remedy(error: BaseException) -> str:

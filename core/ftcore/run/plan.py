@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,8 @@ from typing import Any, Generic, TypeVar
 
 from ftcore.config import CheckpointSettings, DataSettings, EvaluateSettings, RewardSettings, TrainSettings
 from ftcore.errors import PluginError
-from ftcore.manager import Plugin
+from ftcore.loading.words import definition
+from ftcore.manager import Offer, Plugin
 from ftcore.protocols import LaunchingBackend, members, promised
 from ftcore.settings import Settings
 from ftcore.specs import (
@@ -32,14 +32,6 @@ from ftcore.types import Finding, Hardware, Precision
 S = TypeVar("S", bound=Spec)
 
 
-def _defined(function: Any) -> str | None:
-    """File and line where a class or function stands; None for what Python has no source of."""
-    try:
-        return f"{inspect.getsourcefile(function)}:{inspect.getsourcelines(function)[1]}"
-    except (OSError, TypeError):
-        return None
-
-
 @dataclass(frozen=True, slots=True)
 class Choice(Generic[S]):
     """A component that was chosen, with its settings validated."""
@@ -50,6 +42,12 @@ class Choice(Generic[S]):
     plugin: Plugin
     typed: str | None = None
     """The name that finds it again, where that is not the record's alone: `acme/lora`."""
+
+    @classmethod
+    def of(cls, kind: str, offer: Offer, /, **settings: Any) -> Choice[Any]:
+        """An offered component with these settings, and its own where they say nothing."""
+        model = offer.settings()
+        return Choice(kind, offer.spec, model(**settings) if model else None, offer.plugin)
 
     def build(self) -> Any:
         """What the plugin's factory makes of the settings. Each call builds anew.
@@ -74,7 +72,7 @@ class Choice(Generic[S]):
             raise PluginError(
                 f"the {KINDS[self.kind].title} {self.spec.name!r} lacks {', '.join(lacking)}",
                 more=why,
-                where=_defined(factory) or self.plugin.place,
+                where=definition(factory) or self.plugin.place,
                 fix=f"ftcore hooks {KINDS[self.kind].hook}",
             )
         return built
@@ -92,7 +90,7 @@ class Choice(Generic[S]):
         """The error for a promise that the component breaks in `function`, with the line where that stands."""
         return PluginError(
             f"the {KINDS[self.kind].title} {self.spec.name!r} of {self.plugin.key} {what}",
-            where=_defined(inspect.unwrap(function)) or self.plugin.place,
+            where=definition(function) or self.plugin.place,
             fix=fix or f"ftcore hooks {KINDS[self.kind].hook}",
             more=more,
         )

@@ -94,16 +94,15 @@ def _validated(
     manager: PluginManager, axis: str, offer: Offer, settings: dict[str, Any], where: Any, prefix: str | None = None
 ) -> Choice[Any]:
     spec, model = offer.spec, offer.settings()
-    if model is None:
-        if settings:
-            raise UsageError(
-                f"the {KINDS[axis].title} {spec.name!r} has no settings",
-                where=where(f"{axis}.{next(iter(settings))}"),
-                value=", ".join(settings),
-                fix=f"ftcore explain {spec.name}",
-            )
-        return Choice(axis, spec, None, offer.plugin, typed(manager.catalogue(axis), offer))
-    checked = _checked(model, settings, prefix or axis, where, f"ftcore explain {spec.name}")
+    more = f"ftcore explain {spec.name}"
+    if model is None and settings:
+        raise UsageError(
+            f"the {KINDS[axis].title} {spec.name!r} has no settings",
+            where=where(f"{axis}.{next(iter(settings))}"),
+            value=", ".join(settings),
+            fix=more,
+        )
+    checked = _checked(model, settings, prefix or axis, where, more) if model else None
     return Choice(axis, spec, checked, offer.plugin, typed(manager.catalogue(axis), offer))
 
 
@@ -161,8 +160,7 @@ def _backend(manager: PluginManager, merged: Mapping[str, Any], where: Any) -> t
     probed: dict[str, tuple[Offer, Hardware]] = {}
     for offer in manager.usable("backend"):
         with manager.sparing(offer.plugin):
-            model = offer.settings()
-            hardware = Choice("backend", offer.spec, model() if model else None, offer.plugin).build().probe()
+            hardware = Choice.of("backend", offer).build().probe()
             if hardware.available:
                 probed.setdefault(offer.spec.name, (offer, hardware))
     if not probed:

@@ -211,7 +211,7 @@ def _mapped(entry: DataChoice, row: Row) -> dict[str, Any] | ValueError:
 
 
 def _recognised(offer: Offer, reason: str) -> Recognised:
-    choice: Choice[Any] = Choice("format", offer.spec, None, offer.plugin)
+    choice = Choice.of("format", offer)
     return Recognised(choice, reason, choice.build())
 
 

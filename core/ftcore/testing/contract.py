@@ -78,10 +78,7 @@ class Contract:
     @classmethod
     def choice(cls, settings: Mapping[str, Any] | None = None) -> Choice[Any]:
         """The component with its settings validated, as a plan holds it; or with other settings."""
-        offer = cls.offer()
-        values = cls.settings if settings is None else settings
-        model = offer.settings()
-        return Choice(cls.kind, offer.spec, model(**values) if model else None, offer.plugin)
+        return Choice.of(cls.kind, cls.offer(), **(cls.settings if settings is None else settings))
 
     @classmethod
     def build(cls) -> Any:
