@@ -129,7 +129,7 @@ def test_the_complete_file_gives_the_same_stages_wherever_they_go(write: Any, tm
 def test_the_demo_is_a_whole_pipeline():
     jobs = plans(None, model="demo", backend="cpu")
     assert [job.plan.strategy.spec.name for job in jobs.values()] == ["sft", "reward", "ppo"]
-    assert [job.plan.rows.train for job in jobs.values()] == [160, 240, 160]
+    assert [job.plan.rows.train for job in jobs.values()] == [160, 240, 320]
 
 
 # Mistakes -------------------------------------------------------------------------------------------------------------

@@ -85,29 +85,40 @@ def write(words: Words, rng: Random) -> tuple[str, dict[str, Any]]:
 
 
 def spoiled(order: Mapping[str, Any], words: Words, rng: Random) -> dict[str, Any]:
-    """The order with one mistake in it, of the sort that a small model makes when it reads."""
-    customer, items, city, date = order["customer"], dict(order["items"]), order["city"], order["date"]
-    mistake = int(rng.random() * 6)
+    """The order with something wrong in one of its parts: another value, one left out, or one that nobody ordered.
+
+    A judge that learns from these takes for right what is never wrong here, and who learns from the judge finds it out.
+    """
+    key = _pick(rng, list(order))
+    return {**order, key: _wrong(key, order[key], words, rng)}
+
+
+def _wrong(key: str, right: Any, words: Words, rng: Random) -> Any:
+    if key == "items":
+        return _wrong_items(right, words, rng)
+    if right and rng.random() < 0.35:
+        return None
+    if key == "city":
+        return _other(rng, words.cities, right)
+    if key == "date":
+        return next(date for date in iter(lambda: _date(rng)[1], None) if date != right)
+    first, _, last = right.partition(" ")
+    return f"{first} {_other(rng, words.last_names, last)}" if rng.random() < 0.6 else first
+
+
+def _wrong_items(items: Mapping[str, int], words: Words, rng: Random) -> dict[str, int]:
+    chosen, mistake = _pick(rng, list(items)), int(rng.random() * 4)
     if mistake == 0:
-        product = _pick(rng, list(items))
-        items[product] = _other(rng, range(1, 100), items[product])
-    elif mistake == 1:
-        items = _misread(items, rng)
-    elif mistake == 2 and len(items) > 1:
-        del items[_pick(rng, list(items))]
-    elif mistake == 3:
-        city = _other(rng, words.cities, city)
-    elif mistake == 4:
-        date = None if date and rng.random() < 0.5 else _other_date(rng, date)
-    else:
-        first, _, last = customer.partition(" ")
-        customer = f"{first} {_other(rng, words.last_names, last)}" if rng.random() < 0.5 else first
-    return {"customer": customer, "items": items, "city": city, "date": date}
+        return _misread(items, chosen, rng)
+    if mistake == 1:
+        return {**items, _pick(rng, [p for p in words.products if p not in items]): 1 + int(rng.random() * 20)}
+    if mistake == 2 and len(items) > 1:
+        return {product: quantity for product, quantity in items.items() if product != chosen}
+    return {**items, chosen: _other(rng, range(1, 100), items[chosen])}
 
 
-def _misread(items: Mapping[str, int], rng: Random) -> dict[str, int]:
-    """One product as it was written, in the plural, or without what kind it is of."""
-    chosen = _pick(rng, list(items))
+def _misread(items: Mapping[str, int], chosen: str, rng: Random) -> dict[str, int]:
+    """A product as it was written, in the plural, or without what kind it is of."""
     _, blank, rest = chosen.partition(" ")
     other = rest if blank and rng.random() < 0.5 else f"{chosen}s"
     return {other if product == chosen else product: quantity for product, quantity in items.items()}
@@ -115,10 +126,6 @@ def _misread(items: Mapping[str, int], rng: Random) -> dict[str, int]:
 
 def _other(rng: Random, choices: Sequence[T], right: T) -> T:
     return _pick(rng, [choice for choice in choices if choice != right])
-
-
-def _other_date(rng: Random, right: str | None) -> str:
-    return next(date for date in iter(lambda: _date(rng)[1], None) if date != right)
 
 
 def _items(words: Words, rng: Random) -> tuple[str, dict[str, int]]:
