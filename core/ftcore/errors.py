@@ -51,7 +51,7 @@ class FtcoreError(Exception):
 
     def lines(self) -> list[str]:
         """The message for a terminal: at most six lines, the fix always among them."""
-        head = f"error: {f'{self.where}: ' if self.where else ''}{self.what}"
+        head = f"error: {f'{self.where}: ' if self.where else ''}{_ends(self.what)}"
         body = [f"  value: {_short(self.value)}"] if self.value is not None else []
         room = 6 - 1 - len(body) - (1 if self.fix else 0)
         most = max(1, room // max(1, len(self.more)))
@@ -133,6 +133,12 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """`` (did you mean 'rank'?)`` or nothing, ready to be put behind a message."""
     near = closest(word, choices)
     return f" (did you mean {near!r}?)" if near else ""
+
+
+def _ends(what: str, width: int = 3 * WIDTH) -> str:
+    """A sentence in one line. One that quotes at length, a row or another library, keeps its beginning and its end."""
+    text = " ".join(map(str.strip, what.splitlines()))
+    return text if len(text) <= width else f"{text[: width // 2]} … {text[-width // 2 :]}"
 
 
 def _spread(value: object, most: int) -> list[str]:

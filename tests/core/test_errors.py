@@ -21,6 +21,16 @@ def test_many_problems_stay_within_six_lines_and_keep_the_fix():
     assert len(lines[1]) < 220
 
 
+def test_a_sentence_that_quotes_at_length_keeps_its_beginning_and_its_end():
+    said = "\n".join(f"line {number}" for number in range(1000))
+    head, fix = errors.PluginError(f"the source gives {said}, which is no row", where="my.py:3", fix="mend it").lines()
+    assert head.startswith("error: my.py:3: the source gives line 0 line 1 ")
+    assert head.endswith(" line 999, which is no row")
+    assert "\n" not in head
+    assert len(head) < 700
+    assert fix == "  try: mend it"
+
+
 def test_a_long_list_takes_the_lines_that_are_free():
     names = [f"method-{number}" for number in range(70)]
     lines = errors.UsageError("unknown", fix="list", more=["installed: " + ", ".join(names)]).lines()
