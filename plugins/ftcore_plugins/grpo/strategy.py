@@ -102,14 +102,8 @@ def _vllm(session: Session, config: GrpoConfig | RlooConfig) -> dict[str, Any]:
 
 
 def _inputs(session: Session, config: GrpoConfig | RlooConfig) -> dict[str, Any]:
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
+    from ftcore_plugins.reference.trainer import must_spare_the_head
     from ftcore_plugins.rollouts.prompts import asked
 
-    if isinstance(session.model.get_output_embeddings(), BaseTunerLayer):
-        raise UsageError(
-            f"{session.plan.strategy.spec.name} cannot train an adapter on the model's output layer",
-            where="method.targets",
-            fix="--method.targets all-linear, which leaves the output layer out",
-        )
+    must_spare_the_head(session)
     return {"asked": asked(session), "config": config}

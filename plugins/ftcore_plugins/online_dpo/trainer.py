@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ftcore.pairs import Pairs, log_probabilities, padded
 from ftcore_plugins.online_dpo.objective import LOSSES, best_and_worst
-from ftcore_plugins.rollouts.reference import without_dropout
+from ftcore_plugins.reference.dropout import without_dropout
 from ftcore_plugins.rollouts.trainer import Answers, RolloutTrainer, Side, pieces
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class OnlineDpoTrainer(RolloutTrainer):
         """Write answers and learn from their order; the gradient is left for the Trainer to apply."""
         model.train()
         generations = self.config.generations
-        with without_dropout(model):
+        with without_dropout(model, learning=True):
             answers = self.answer([number for number in inputs["prompts"].tolist() for _ in range(generations)])
             pairs = best_and_worst(answers.rewarded.totals, [ids for _, ids in answers.sides], generations)
             self.optimizer.zero_grad()

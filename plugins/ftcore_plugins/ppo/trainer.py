@@ -18,7 +18,7 @@ from ftcore.parameters import copy_into
 from ftcore_plugins.ppo import objective
 from ftcore_plugins.ppo.policy import Said, ask, log_probs, value_head
 from ftcore_plugins.ppo.rollout import Rollout, learnable
-from ftcore_plugins.rollouts.reference import without_dropout
+from ftcore_plugins.reference.dropout import without_dropout
 from ftcore_plugins.rollouts.trainer import RolloutTrainer, Side, pieces
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class PpoTrainer(RolloutTrainer):
     def training_step(self, model: nn.Module, inputs: Mapping[str, Tensor], *_: Any, **__: Any) -> Tensor:
         """Write answers and learn from them; the gradient of the last update is left for the Trainer to apply."""
         model.train()
-        with without_dropout(model):
+        with without_dropout(model, learning=True):
             rollout = self._rollout(model, inputs["prompts"].tolist())
             self.optimizer.zero_grad()
             learned: list[dict[str, float]] = []

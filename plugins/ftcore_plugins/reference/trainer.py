@@ -21,6 +21,7 @@ from ftcore.events import PhaseAdvanced, PhaseStarted
 from ftcore.protocols import SwitchableMethod
 from ftcore.run import team
 from ftcore_plugins.reference import cache
+from ftcore_plugins.reference.dropout import mode, without_dropout
 
 if TYPE_CHECKING:
     from ftcore.run.session import Session
@@ -38,17 +39,8 @@ def arguments(session: Session) -> dict[str, Any]:
 
 
 def inputs(session: Session) -> dict[str, Any]:
-    """What TRL's trainers get for every strategy with a reference.
-
-    Raises UsageError for an adapter on the output layer, which TRL reads past.
-    """
-    head = session.model.get_output_embeddings()
-    if isinstance(head, BaseTunerLayer):
-        raise UsageError(
-            f"{session.plan.strategy.spec.name} cannot train an adapter on the model's output layer",
-            where="method.targets",
-            fix="--method.targets all-linear, which leaves the output layer out",
-        )
+    """What TRL's trainers get for every strategy with a reference. Raises UsageError as `must_spare_the_head`."""
+    must_spare_the_head(session)
     return {
         "model": session.model,
         "ref_model": _NoModel(session.model.config),
@@ -56,6 +48,16 @@ def inputs(session: Session) -> dict[str, Any]:
         "eval_dataset": session.data.heldout if len(session.data.heldout) else None,
         "processing_class": session.tokenizer,
     }
+
+
+def must_spare_the_head(session: Session) -> None:
+    """Raise UsageError for an adapter on the output layer, which TRL reads past."""
+    if isinstance(session.model.get_output_embeddings(), BaseTunerLayer):
+        raise UsageError(
+            f"{session.plan.strategy.spec.name} cannot train an adapter on the model's output layer",
+            where="method.targets",
+            fix="--method.targets all-linear, which leaves the output layer out",
+        )
 
 
 class _NoModel(nn.Module):
@@ -104,7 +106,7 @@ class Referenced:
         session.emit(PhaseStarted("computing reference log-probabilities", len(dataset)))
         starts = range(0, len(dataset), batch_size)
         mine: list[dict[str, Tensor]] = []
-        with session.clock.phase("computing reference log-probabilities"), _mode(session.model, name == "train"):
+        with session.clock.phase("computing reference log-probabilities"), mode(session.model, name == "train"):
             for start in starts[team.rank() :: team.size()]:
                 _stop_if_asked(session)
                 rows = [dataset[index] for index in range(start, min(start + batch_size, len(dataset)))]
@@ -124,32 +126,9 @@ def as_before_training(session: Session) -> Iterator[None]:
     """
     switchable = session.plan.method.spec.switchable
     assert not switchable or isinstance(session.method, SwitchableMethod)
-    with session.method.disabled(session.model) if switchable else nullcontext(), _without_dropout(session.model):
+    off = session.method.disabled(session.model) if switchable else nullcontext()
+    with off, without_dropout(session.model, learning=False):
         yield
-
-
-@contextmanager
-def _without_dropout(model: nn.Module) -> Iterator[None]:
-    """Only modules without tensors of their own are told that this is no training, or a 4-bit layer would round its
-    scales otherwise than in training, and the reference would differ from the model that has learned nothing yet."""
-    with _mode(model, None):
-        for module in model.modules():
-            if not (module._parameters or module._buffers):
-                module.training = False
-        yield
-
-
-@contextmanager
-def _mode(model: nn.Module, training: bool | None) -> Iterator[None]:
-    """Inside, all modules are in one mode (None: in their own); afterwards each is in the mode that it was in."""
-    before = [(module, module.training) for module in model.modules()]
-    if training is not None:
-        model.train(training)
-    try:
-        yield
-    finally:
-        for module, was_training in before:
-            module.training = was_training
 
 
 def _stop_if_asked(session: Session) -> None:

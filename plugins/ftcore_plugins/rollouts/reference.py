@@ -1,4 +1,4 @@
-"""The model as it was before training, and a model that drops nothing: both, so that log-probabilities compare."""
+"""The model as it was before training, for trainers that ask it in every step."""
 
 from __future__ import annotations
 
@@ -36,24 +36,3 @@ class Reference:
         assert isinstance(method, SwitchableMethod)
         with method.disabled(self._session.model):
             yield trained
-
-
-@contextmanager
-def without_dropout(model: nn.Module) -> Iterator[None]:
-    """Inside, nothing is dropped, or the ratios of probabilities would be noise.
-
-    Modules with tensors of their own are left in training, since 4-bit layers and some adapters compute otherwise
-    outside of it; and so are blocks that are to be recomputed, which would not be.
-    """
-    modules = [
-        (module, module.training)
-        for module in model.modules()
-        if not (module._parameters or module._buffers or getattr(module, "gradient_checkpointing", False))
-    ]
-    for module, _ in modules:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, was_training in modules:
-            module.training = was_training
