@@ -5,7 +5,10 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ftcore.testing.methods import MethodContract
+from ftcore.testing.tiny import save_tiny
 from ftcore_plugins.adapter.elsewhere import load_adapter
 from ftcore_plugins.lora_family.table import ROWS
 from tests.plugins.lora_family_rows import small
@@ -128,6 +131,14 @@ class AdapterContract(MethodContract):
 
     def reload(self, base_folder: Path, artifact_folder: Path) -> Any:
         return load_adapter(self.load_base(base_folder), artifact_folder)
+
+
+def test_an_adapter_that_peft_does_not_load_and_nobody_says_how_is_no_broken_promise(tmp_path: Path):
+    class Unsaid(MethodContract):
+        name = "adapter"
+
+    with pytest.raises(pytest.skip.Exception, match='say how others load it: FTCORE_CHECK = {"method:adapter"'):
+        Unsaid().test_the_artifact_is_what_others_load(save_tiny(tmp_path / "base"), tmp_path)
 
 
 class TestAdapter(AdapterContract):
