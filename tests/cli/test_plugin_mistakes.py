@@ -82,7 +82,20 @@ PLANS = {
     ),
     "an example that is none": (FORMAT, "of file:mine makes {'text': 'say a0'} of a row, which is no chat example"),
 }
+for method, called in {
+    "attach(self)": "attach(self, model)",
+    "load_options()": "load_options(self)",
+    "load_state(self, state)": "load_state(self, model, state)",
+}.items():
+    PLANS[f"def {method}"] = (
+        f"FACTS = {{{CONFIG}}}{METHOD}class Mine(Lora):\n    def {method}: return {{}}",
+        f"of file:mine has {method}, which is called as {called}",
+    )
 RUNS = {
+    "a method that returns nothing": (
+        f"FACTS = {{{CONFIG}}}{METHOD}class Mine(Lora):\n    def attach(self, model): super().attach(model)",
+        "of file:mine returns nothing from attach, not the model",
+    ),
     "an evaluation that is a dictionary": (EVALUATOR + '        return {"share": 1.0}', "not an Evaluation"),
     "an evaluation that is none": (EVALUATOR + "        pass", "of file:mine gives None, not an Evaluation"),
     "a number that is none": (

@@ -8,7 +8,7 @@ from typing import Any
 from ftcore.errors import PluginError
 from ftcore.parameters import new_head
 from ftcore.protocols import InitialisedMethod
-from ftcore.run.load import Loaded
+from ftcore.run.load import Loaded, attached
 from ftcore.run.proof import must_leave_the_base_alone
 from ftcore.run.session import Data, Session
 
@@ -24,7 +24,7 @@ def build(loaded: Loaded) -> Session:
     set_seed(plan.train.seed)
     headed = under_head(plan.strategy.spec.head, loaded.model, loaded.tokenizer)
     base = list(headed.parameters())
-    model = loaded.method.attach(headed)
+    model = attached(plan, loaded.method, headed)
     must_leave_the_base_alone(plan, loaded.method.attach, base, model)
     if isinstance(loaded.method, InitialisedMethod):
         loaded.method.initialise(model, loaded.tokenizer)
@@ -43,7 +43,7 @@ def build(loaded: Loaded) -> Session:
         )
     if plan.train.gradient_checkpointing and not plan.method.spec.trains_base:
         # Recomputation starts from the block's input, which needs a gradient although the embedding is frozen.
-        model.enable_input_require_grads()  # type: ignore[operator]
+        model.enable_input_require_grads()
     judged = prepared.heldout[: plan.evaluate.limit]
     session = Session(
         plan=plan,

@@ -113,6 +113,17 @@ def load_model(plan: Plan, loader: ModelLoader, backend: HardwareBackend, method
         ) from error
 
 
+def attached(plan: Plan, method: TuningMethod, model: Any) -> Any:
+    """The model as the method makes it trainable. Raises PluginError where `attach` gives something else."""
+    from torch import nn
+
+    tuned = method.attach(model)
+    if not isinstance(tuned, nn.Module):
+        given = "nothing" if tuned is None else f"a {type(tuned).__name__}"
+        raise plan.method.fault(f"returns {given} from attach, not the model", method.attach, "return model")
+    return tuned
+
+
 def _must_embed(model: Any, prepared: Prepared, name: str) -> None:
     """Raise ModelError when the rows hold a token that the model has no embedding for: the tokenizer is another's."""
     embedding = model.get_input_embeddings()

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from ftcore.config import CheckpointSettings, DataSettings, EvaluateSettings, RewardSettings, TrainSettings
 from ftcore.errors import PluginError
+from ftcore.loading.calls import misfits
 from ftcore.loading.words import definition
 from ftcore.manager import Offer, Plugin
 from ftcore.protocols import LaunchingBackend, members, promised
@@ -52,7 +53,8 @@ class Choice(Generic[S]):
     def build(self) -> Any:
         """What the plugin's factory makes of the settings. Each call builds anew.
 
-        Raises PluginError when the factory is not where the record says, or builds what lacks a method of its protocol.
+        Raises PluginError when the factory is not where the record says, or builds what lacks a method of its protocol,
+        or has one that takes other arguments.
         """
         try:
             factory = self.spec.factory.load()
@@ -64,9 +66,9 @@ class Choice(Generic[S]):
                 fix=error.fix,
             ) from error
         built = self._made(factory)
-        lacking = [name for name in members(self.kind) if not hasattr(built, name)]
+        lacking = [name for name in members(self.kind) if not callable(getattr(built, name, None))]
         promises = promised(self.spec)
-        lacking += [name for name in promises if not hasattr(built, name)]
+        lacking += [name for name in promises if not callable(getattr(built, name, None))]
         if lacking:
             why = [f"its record says {promises[name]}=True" for name in lacking if name in promises]
             raise PluginError(
@@ -75,6 +77,8 @@ class Choice(Generic[S]):
                 where=definition(factory) or self.plugin.place,
                 fix=f"ftcore hooks {KINDS[self.kind].hook}",
             )
+        for method, written, called in misfits(self.kind, built):
+            raise self.fault(f"has {written}, which is called as {called}", method, f"def {called}:")
         return built
 
     def _made(self, factory: Any) -> Any:

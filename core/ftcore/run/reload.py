@@ -13,7 +13,7 @@ from ftcore.protocols import TuningMethod
 from ftcore.run.checkpoint import load_tensors
 from ftcore.run.finished import plan_of
 from ftcore.run.folder import verify_manifest
-from ftcore.run.load import load_model, load_tokenizer
+from ftcore.run.load import attached, load_model, load_tokenizer
 from ftcore.run.plan import Plan
 from ftcore.run.quiet import quiet
 from ftcore.types import Precision
@@ -67,7 +67,7 @@ def _adapted(plan: Plan, method: TuningMethod, artifact: Path, tokenizer: PreTra
     from ftcore.run.head import under_head
 
     base = load_model(plan, plan.model.build(), plan.backend.build(), method)
-    model = method.attach(under_head(plan.strategy.spec.head, base, tokenizer))
+    model = attached(plan, method, under_head(plan.strategy.spec.head, base, tokenizer))
     try:
         method.load_state(model, load_tensors(artifact / ADAPTER))
     except ValueError as error:
