@@ -64,7 +64,14 @@ def _problem(detail: Any, model: type[Settings], section: str, where: Any) -> Ft
     is_named = place.removeprefix("--") == key
     what = f"{'' if is_named else f'{key}: '}{message[:1].lower()}{message[1:]}"
     value = None if detail["type"] == "missing" else repr(given)
-    return UsageError(what, where=place, value=value)
+    near = closest(given, re.findall("'([^']+)'", detail["ctx"]["expected"])) if _is_misspelt(detail) else None
+    guess, fix = (f" (did you mean {near!r}?)", f"--{key} {near}") if near else ("", None)
+    return UsageError(what + guess, where=place, value=value, fix=fix)
+
+
+def _is_misspelt(detail: Any) -> bool:
+    """Whether a word was given where another of a few is taken."""
+    return detail["type"] == "literal_error" and isinstance(detail["input"], str) and bool(detail["input"])
 
 
 def shown(name: str, value: Any) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from ftcore.errors import UsageError, closest, did_you_mean
 from ftcore.specs import KINDS
 
 if TYPE_CHECKING:
+    from ftcore.loading.plugin import Offer
     from ftcore.manager import PluginManager
 
 
@@ -46,15 +47,31 @@ def _known_elsewhere(manager: PluginManager, kind: str, name: str) -> UsageError
     """Components say which names count among their kind, whether or not anybody offers those here."""
     for other in KINDS:
         catalogue = manager.catalogue(other)
-        for offer in (offer for offers in catalogue.values() for offer in offers):
-            if name in offer.spec.relatives:
-                return UsageError(
-                    f"{name} is {_a(KINDS[other].title)}"
-                    + (f", not {_a(KINDS[kind].title)}" if other != kind else "")
-                    + "; no plugin that is installed offers it",
-                    fix=f"--{other} {offer.spec.name}",
-                    more=[f"installed {KINDS[other].plural}: {', '.join(sorted(catalogue))}"],
-                )
+        relatives = [o for offers in catalogue.values() for o in offers if name in o.spec.relatives]
+        if error := next((error for o in relatives if (error := _a_choice(manager, other, o, name))), None):
+            return error
+        if relatives:
+            return UsageError(
+                f"{name} is {_a(KINDS[other].title)}"
+                + (f", not {_a(KINDS[kind].title)}" if other != kind else "")
+                + f"; no plugin that is installed offers it by this name, and {relatives[0].spec.name} is its relative",
+                fix=f"--{other} {relatives[0].spec.name}",
+                more=[f"installed {KINDS[other].plural}: {', '.join(sorted(catalogue))}"],
+            )
+    return None
+
+
+def _a_choice(manager: PluginManager, kind: str, offer: Offer, name: str) -> UsageError | None:
+    """The error for a name that a component does offer, as a choice of one of its settings: `ipo`, a loss of dpo."""
+    plain = name.replace("-", "_")
+    for setting, field in offer.fields().items() if manager.has_settings(offer) else ():
+        choices = [word for word in get_args(field.annotation) if isinstance(word, str)]
+        # `exo` means `exo_pair`.
+        if taken := next((word for word in choices if f"{word}_".startswith(f"{plain}_")), None):
+            return UsageError(
+                f"{name} is {_a(KINDS[kind].title)} that {offer.spec.name} offers as its {setting}",
+                fix=f"--{kind} {offer.spec.name} --{kind}.{setting} {taken}",
+            )
     return None
 
 

@@ -254,6 +254,22 @@ def test_a_name_that_the_field_knows_says_what_it_is_though_nobody_offers_it(ins
         manager.find("method", "alchemy")
 
 
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("ipo", "--strategy dpo --strategy.loss ipo"),
+        ("exo", "--strategy dpo --strategy.loss exo_pair"),
+        ("apo-zero-unpaired", "--strategy kto --strategy.loss apo_zero_unpaired"),
+        ("wpo", "--strategy dpo"),
+        ("rlhf", "ftcore rlhf"),
+    ],
+)
+def test_a_name_that_a_component_offers_otherwise_says_how_it_is_typed(name: str, fix: str):
+    with pytest.raises(UsageError) as error:
+        PluginManager.discover().find("strategy", name)
+    assert error.value.fix == fix
+
+
 def test_an_unknown_name_offers_the_nearest_and_lists_all():
     with pytest.raises(UsageError, match="did you mean 'qlora'") as error:
         PluginManager.discover().find("method", "qlor")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from pydantic import ValidationError
 
@@ -38,6 +40,19 @@ def test_a_strange_key_lists_what_there_is():
     with pytest.raises(UsageError) as error:
         validate(Sample, {"zzz": 8}, "method")
     assert error.value.more == ("settings here: rank, rate",)
+
+
+def test_a_misspelt_choice_names_the_one_that_was_meant():
+    class Chosen(Settings):
+        loss: Literal["sigmoid", "ipo"] | None = None
+
+    with pytest.raises(UsageError, match=r"'sigmoid' or 'ipo' \(did you mean 'sigmoid'\?\)") as error:
+        validate(Chosen, {"loss": "sigmod"}, "strategy")
+    assert error.value.fix == "--strategy.loss sigmoid"
+    for other in ("xyz", "", 3):
+        with pytest.raises(UsageError, match="'sigmoid' or 'ipo'") as error:
+            validate(Chosen, {"loss": other}, "strategy")
+        assert "did you mean" not in error.value.what
 
 
 def test_a_wrong_type_shows_value_and_place():

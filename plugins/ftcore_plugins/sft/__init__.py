@@ -10,7 +10,6 @@ def ftcore_alignment_strategies():
         summary="learn the assistant's turns of examples (supervised fine-tuning)",
         examples=("chat", "text"),
         default=True,
-        relatives=("dpo", "ipo", "kto", "orpo", "simpo", "cpo", "reward", "rlhf", "ppo", "rloo", "grpo", "online-dpo"),
         packages=("trl",),
         config=Ref("ftcore_plugins.sft.config:SftConfig"),
         factory=Ref("ftcore_plugins.sft.strategy:Sft"),
