@@ -18,6 +18,14 @@ def test_a_folder_that_is_no_run(ftcore: Terminal, tmp_path: Path, line: list[st
         refused(ftcore(*line, folder), USAGE, f"error: {folder}: ")
 
 
+def test_what_to_type_next_names_the_plugin_file_again(ftcore: Terminal, tmp_path: Path):
+    (tmp_path / "nudges.py").write_text(
+        "from ftcore import hookimpl\n\n@hookimpl\ndef ftcore_tuning_methods():\n    return []\n"
+    )
+    result = ftcore("report", "absent", "--plugin", "nudges.py")
+    assert result.err.endswith("  try: ftcore resume absent --plugin nudges.py\n")
+
+
 def test_a_finished_run_is_not_resumed(attempt: Try, ftcore: Terminal, tmp_path: Path):
     assert attempt("--out", "run").code == 0
     before = snapshot(tmp_path / "run")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ftcore.cli.main import options
 from ftcore.events import (
     CheckpointWritten,
     Evaluated,
@@ -248,6 +249,13 @@ def test_a_whole_model_is_not_offered_for_merging_and_paths_are_quoted():
     report = example_run.report(artifact={"kind": "model", "files": [], "verified": True})
     pairs = dict(next_pairs(report, Path("my runs/a"), ["console"]))
     assert pairs == {"model": "my runs/a/model", "talk to it": "ftcore chat 'my runs/a'"}
+
+
+def test_what_can_be_typed_next_names_the_plugin_files_that_made_the_run(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(options, "plugin", ["a.py", "my b.py"])
+    pairs = dict(next_pairs(example_run.report(), Path("runs/a"), []))
+    assert pairs["talk to it"] == "ftcore chat runs/a --plugin a.py --plugin 'my b.py'"
+    assert pairs["merge it"] == "ftcore merge runs/a --plugin a.py --plugin 'my b.py'"
 
 
 def test_a_sparkline_follows_the_curve_and_bears_any_number():

@@ -7,6 +7,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -151,12 +153,20 @@ class Options:
             self._managers[key] = manager
         return self._managers[key]
 
+    @property
+    def files(self) -> str:
+        """The plugin files of this line, to stand at the end of another line that needs them too."""
+        return "".join(f" --plugin {shlex.quote(file)}" for file in self.plugin)
+
     def plugins(self) -> list[Plugin]:
         """Every plugin that was found so far."""
         return [plugin for manager in self._managers.values() for plugin in manager.plugins]
 
 
 options = Options()
+
+_OF_A_RUN = re.compile(r"ftcore (chat|merge|report|resume) [^,]+$")
+"""A fix that is a line about a run: what made the run must be there again."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -219,6 +229,8 @@ def _of_another(axis: str, setting: str) -> UsageError | None:
 
 
 def _show(error: FtcoreError) -> int:
+    if error.fix and _OF_A_RUN.search(error.fix) and "--plugin" not in error.fix:
+        error.fix += options.files
     if options.json_errors:
         click.echo(json.dumps(error.record(), ensure_ascii=False), err=True)
     else:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ftcore.cli.main import options
 from ftcore.events import Evaluated, RunStarted
 from ftcore.run.plan import Choice, Plan
 from ftcore_plugins.metrics.comparison import label
@@ -58,11 +59,11 @@ def next_pairs(report: Mapping[str, Any], folder: Path, reporters: Sequence[str]
     if "html" in reporters:
         pairs.append(("report", path_text(folder / "report.html")))
     if artifact.get("head", "lm") == "lm":
-        pairs.append(("talk to it", f"ftcore chat {run}"))
+        pairs.append(("talk to it", f"ftcore chat {run}{options.files}"))
     else:
-        pairs.append(("ask it", f"ftcore run … --rewards model --rewards.run {run}"))
+        pairs.append(("ask it", f"ftcore run … --rewards model --rewards.run {run}{options.files}"))
     if artifact.get("kind") == "adapter" and artifact.get("mergeable", True):
-        pairs.append(("merge it", f"ftcore merge {run}"))
+        pairs.append(("merge it", f"ftcore merge {run}{options.files}"))
     return pairs
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from ftcore.cli.main import options
 from ftcore.cli.outlook import outlook
 from ftcore.cli.run import CONTEXT
 from ftcore.errors import UsageError, closest, did_you_mean
@@ -98,7 +99,7 @@ def _show(jobs: Sequence[Job], folder: Path, as_json: bool) -> None:
     show(results)
     click.echo(f"written: {folder / PAGE} and {JSON}")
     if jobs[-1].plan.strategy.spec.head == "lm":
-        click.echo(f"talk to it: ftcore chat {jobs[-1].folder}")
+        click.echo(f"talk to it: ftcore chat {jobs[-1].folder}{options.files}")
     sys.stdout.flush()
 
 
