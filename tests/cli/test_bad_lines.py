@@ -83,6 +83,7 @@ def test_a_key_with_nothing_behind_it_says_nothing(ftcore: Terminal, tmp_path: P
         (["--method", "freeze", "--method.patterns", "qproj"],
          ["no parameter is called 'qproj'", "lm_head.weight", "try: --method.patterns '*q_proj.weight'"]),
         (["--train.optimizer", "zzz"], ["there is no optimizer 'zzz'", "transformers has adamw_torch", "stable_adamw"]),
+        (["--dry-run"], ["there is no option --dry-run\n"]),
         (["--methd", "lora"], ["there is no option --methd (did you mean --method?)"]),
         (["--train.steps", "many"], ["--train.steps", "'many'", "try: ftcore run --help"]),
         (["--method.rank", "wide"], ["--method.rank", "'wide'", "try: ftcore explain lora"]),

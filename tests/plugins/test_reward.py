@@ -158,6 +158,9 @@ def test_a_method_that_cannot_train_the_head_is_refused_on_the_plan(tiny: Path, 
 
 def test_a_method_that_says_it_trains_the_head_and_does_not_is_named(tiny: Path, tmp_path: Path, ftcore: Terminal):
     text = (Path(__file__).parents[1] / "contracts" / "bias.py").read_text()
+    (tmp_path / "bias.py").write_text(text)
+    line = ["plan", "--model", tiny, "--strategy", "reward", "--method", "bias", "--plugin", "bias.py"]
+    assert 'says so: MethodSpec(heads=("lm", "score"), …)' in ftcore(*line).err
     text = text.replace("switchable=False", 'switchable=False, heads=("lm", "score")')
     (tmp_path / "bias.py").write_text(text.replace('endswith(".bias")', 'endswith("norm.weight")'))
     rows = write_rows(tmp_path / "rows.jsonl", pairs())

@@ -120,12 +120,13 @@ class Options:
 
     def __init__(self) -> None:
         self.json_errors = False
+        self.typed: Sequence[str] = ()
         self.plugin: list[str] = []
         self.no_plugin: list[str] = []
         self._managers: dict[object, PluginManager] = {}
 
     def take(self, arguments: Sequence[str]) -> list[str]:
-        rest, waiting = [], iter(arguments)
+        self.typed, rest, waiting = arguments, [], iter(arguments)
         for argument in waiting:
             name, equals, value = argument.partition("=")
             if argument == "--json-errors":
@@ -210,10 +211,16 @@ def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
     if not guess and (elsewhere := _of_another(prefix.removeprefix("--"), setting)):
         return elsewhere
     return UsageError(
-        f"there is no option {error.option_name}" + (f" (did you mean {guess}?)" if guess else ""),
+        f"there is no option {_as_typed(error.option_name)}" + (f" (did you mean {guess}?)" if guess else ""),
         fix=f"{command} … {guess}" if guess else f"{command} --help",
         more=[f"settings here: {', '.join(siblings)}"] if siblings and not guess else [],
     )
+
+
+def _as_typed(option: str) -> str:
+    """The option as it stands on the line: click gives it with underscores where a command takes both."""
+    names = (word.partition("=")[0] for word in options.typed)
+    return next((name for name in names if name.replace("-", "_") == option.replace("-", "_")), option)
 
 
 def _of_another(axis: str, setting: str) -> UsageError | None:

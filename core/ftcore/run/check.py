@@ -140,10 +140,14 @@ def _head(plan: Plan, manager: PluginManager) -> Iterator[FtcoreError]:
         return
     offers = [offers[0].spec for offers in manager.catalogue("method").values()]
     able = [spec.name for spec in offers if head in getattr(spec, "heads", ())]
+    authors = f'a method of your own that trains and saves it says so: MethodSpec(heads=("lm", "{head}"), …)'
     yield UsageError(
         f"the strategy {plan.strategy.spec.name!r} puts a new head on the model, "
         f"which the method {plan.method.spec.name!r} does not train",
-        more=[f"these do: {', '.join(sorted(able))}"] if able else [],
+        more=[
+            *([f"these do: {', '.join(sorted(able))}"] if able else []),
+            *([] if plan.method.plugin.is_built_in else [authors]),
+        ],
         fix=f"--method {able[0]}" if able else None,
     )
 
