@@ -84,7 +84,7 @@ class MethodSpec(Spec):
     """A tuning method: which parameters train. The factory builds a `TuningMethod`.
 
     - `needs`: words that the backend's capabilities must contain, such as `nf4`.
-    - `trains_base`: the base model's own weights are updated, so they are held in full precision.
+    - `trains_base`: the base model's own weights are updated, so they are held in full precision; never with `adapter`.
     - `artifact`: `adapter` (small, needs the base model) or `model` (stands alone).
     - `mergeable`: `merge` can fold the change into the base weights.
     - `switchable`: `disabled` gives the base model back, so that it can serve as the reference model.
@@ -100,6 +100,12 @@ class MethodSpec(Spec):
     switchable: bool = True
     gives_way: tuple[str, ...] = ()
     heads: tuple[Literal["lm", "score"], ...] = ("lm",)
+
+    def __post_init__(self) -> None:
+        must_fit(self)
+        if self.trains_base and self.artifact == "adapter":
+            what = f"MethodSpec {self.name!r}: trains_base is True, and an adapter holds no weights of the base"
+            raise PluginError(what, where=caller(), fix='artifact="model"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

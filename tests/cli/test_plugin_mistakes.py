@@ -138,6 +138,10 @@ def test_a_mistake_of_a_plugin_is_named_with_its_place(attempt: Try, tmp_path: P
     ("facts", "said"),
     [
         ('{"artifact": "adaptor"}', "MethodSpec 'mine': artifact is 'adaptor', not adapter or model"),
+        (
+            '{"trains_base": True}',
+            "MethodSpec 'mine': trains_base is True, and an adapter holds no weights of the base",
+        ),
         ('{"mergeable": "yes"}', "MethodSpec 'mine': mergeable is 'yes', not True or False"),
         ('{"needs": "nf4"}', "MethodSpec 'mine': needs is 'nf4', not a tuple of text"),
         ('{"heads": ("scor",)}', "MethodSpec 'mine': heads is ('scor',), not a tuple of lm or score"),

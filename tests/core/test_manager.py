@@ -355,6 +355,7 @@ def ftcore_tuning_methods():
 
 
 class Norms: ...
+def _nurmed(): ...
 """
 
 
@@ -369,6 +370,12 @@ class Norms: ...
          "the factory of 'n' is not where its record says: the file has no 'Norm'", 'factory=Ref("offering:Norms")'),
         ("yield MethodSpec(name='n', summary='s', factory=Ref('norms_:Norms'))", 4,
          "there is no module 'norms_'", 'factory=Ref("offering:Norms")'),
+        ("yield MethodSpec(name='n', summary='s', factory=Ref('offering:Nurms'))", 4,
+         "the file has no 'Nurms'", 'factory=Ref("offering:Norms")'),
+        ("MethodSpec(name='n', summary='s', factory=Ref('offering:Norms'))", 4,
+         "ftcore_tuning_methods gave no record; yield it", "yield MethodSpec(…)"),
+        ("yield from 2 * [MethodSpec(name='n', summary='s', factory=Ref('offering:Norms'))]", 4,
+         "ftcore_tuning_methods gives 'n' twice", "give one another name"),
         ("yield 1 / 0", 6, "ftcore_tuning_methods raised ZeroDivisionError", "ftcore hooks ftcore_tuning_methods"),
     ],
 )  # fmt: skip

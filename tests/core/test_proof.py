@@ -74,6 +74,10 @@ class Mine(Shifts):
     def save(self, model, folder):
         save_file(self.state(model), folder / "shifts.safetensors")
 ''', "does not write what was trained: there is no adapter_model.safetensors", "save"),
+    "nothing at all": (ADAPTER + '''
+class Mine(Shifts):
+    def save(self, model, folder): pass
+''', "does not write what was trained: there is no adapter_model.safetensors", "save"),
     "an adapter in half precision": (ADAPTER + '''
 class Mine(Shifts):
     def save(self, model, folder):
@@ -230,6 +234,14 @@ def test_a_merge_that_is_not_read_from_disk_as_it_was_is_refused(run, ftcore: Te
     assert "merges into a model that is not read from disk as it was: missing: " in result.err
     assert "o_proj.bias" in result.err
     assert not (tmp_path / "run" / "merged").exists()
+
+
+def test_a_method_from_elsewhere_is_suspected_of_a_number_that_is_none(run):
+    code = "class Mine(Norms):\n    def attach(self, model):\n        model = super().attach(model)\n"
+    code += "        model.model.norm.weight.data.fill_(torch.nan)\n        return model\n"
+    result = run(MODEL + code)
+    assert result.code == 6
+    assert "so it comes from the method file:liar, the model, its precision or the data" in result.err
 
 
 def test_an_exporter_that_writes_something_else_is_to_blame(run):

@@ -28,7 +28,9 @@ def offered(hook: str, wanted: type[R], function: Callable[[], Any]) -> list[R]:
             raise PluginError(
                 f"{hook} returns a {wanted.__name__}; it should yield it", fix=f"yield {wanted.__name__}(…)"
             )
-        records = list(given or ())
+        if given is None:
+            raise PluginError(f"{hook} gave no record; yield it", fix=f"yield {wanted.__name__}(…)")
+        records = list(given)
     except TypeError as error:
         raise _unknown_field(error, wanted) or error from None
     module = sys.modules[function.__module__]
@@ -36,6 +38,7 @@ def offered(hook: str, wanted: type[R], function: Callable[[], Any]) -> list[R]:
         _check_record(record, hook, wanted)
         if hasattr(module, "__ftcore_file__"):
             _check_references(record, module)
+    _check_names([record.name for record in records], hook)
     return records
 
 
@@ -58,6 +61,12 @@ def _check_record(record: Any, hook: str, wanted: type[Any]) -> None:
         raise PluginError(f"{hook} gave a {wanted.__name__} with the name {record.name!r}, which cannot be typed")
 
 
+def _check_names(names: list[str], hook: str) -> None:
+    """Raise PluginError where a plugin gives two records one name: nobody could choose between them."""
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise PluginError(f"{hook} gives {twice[0]!r} twice", fix="give one another name")
+
+
 def _check_references(record: Any, file: ModuleType) -> None:
     """Raise PluginError where a reference of a plugin file names nothing in it, or a module that there is not."""
     for field in fields(record):
@@ -69,13 +78,23 @@ def _check_references(record: Any, file: ModuleType) -> None:
         is_own = module == file.__name__
         if hasattr(file, first) if is_own else _is_there(module, record):
             continue
-        own = [word for word, value in vars(file).items() if getattr(value, "__module__", None) == file.__name__]
-        meant = first if hasattr(file, first) else closest(first, own)
+        meant = first if hasattr(file, first) else closest(first, _own(file))
         wrong = f"the file has no {first!r}" if is_own else f"there is no module {module!r}"
         raise PluginError(
             f"the {field.name} of {record.name!r} is not where its record says: {wrong}",
             fix=f'{field.name}=Ref("{file.__name__}:{meant or "NAME"}")',
         )
+
+
+def _own(file: ModuleType) -> list[str]:
+    """What a reference may well mean of that which a file defines: a class, or else a function, and nothing private."""
+    own = {word: value for word, value in vars(file).items() if getattr(value, "__module__", None) == file.__name__}
+    public = {word: value for word, value in own.items() if not word.startswith("_") and not _is_hook(value)}
+    return [word for word, value in public.items() if isinstance(value, type)] or list(public)
+
+
+def _is_hook(value: Any) -> bool:
+    return hasattr(value, "ftcore_impl")
 
 
 def _is_there(module: str, record: Any) -> bool:

@@ -18,6 +18,7 @@ from ftcore.run import checkpoint, team
 from ftcore.run.folder import read_json
 
 if TYPE_CHECKING:
+    from ftcore.run.plan import Choice
     from ftcore.run.session import Session
 
 
@@ -88,11 +89,17 @@ class _Guard(Trainer):  # type: ignore[misc]
     def _diverged(self, what: str) -> DivergedError:
         folder, rate = self.session.folder, self.session.plan.train.learning_rate or 0.0
         if not self.state.global_step:
-            more = ["nothing has been changed yet, so it comes from the model, its precision or the data"]
+            suspects = f"{self._suspects()}the model, its precision or the data"
+            more = [f"nothing has been changed yet, so it comes from {suspects}"]
             return DivergedError(what, where=str(folder), fix="--backend.precision fp32", more=more)
         kept = any((folder / "checkpoints").glob("step-*"))
         more = ["the weights of the last checkpoint are untouched"] if kept else []
         return DivergedError(what, where=str(folder), fix=f"--train.learning_rate {rate / 4:.2g}", more=more)
+
+    def _suspects(self) -> str:
+        """The plugins from elsewhere that had a hand in the first number, ready to be put before others."""
+        chosen: dict[str, Choice[Any]] = {"method": self.session.plan.method, "strategy": self.session.plan.strategy}
+        return "".join(f"the {axis} {c.plugin.key}, " for axis, c in chosen.items() if not c.plugin.is_built_in)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """A model that was judged counts as prepared, and accelerate would then train it in each process by itself."""

@@ -46,7 +46,7 @@ def must_leave_the_base_alone(plan: Plan, attach: Any, base: Iterable[nn.Paramet
     theirs = {id(parameter) for parameter in base} - {id(p) for p in (head.parameters() if head is not None else ())}
     if names := [name for name, p in model.named_parameters() if p.requires_grad and id(p) in theirs]:
         what = "trains weights of the base model, and its record does not say so"
-        raise plan.method.fault(what, attach, "MethodSpec(trains_base=True, …)", [few(names)])
+        raise plan.method.fault(what, attach, 'MethodSpec(trains_base=True, artifact="model", …)', [few(names)])
 
 
 class Proof:

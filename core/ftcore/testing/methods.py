@@ -104,7 +104,6 @@ class MethodContract(RunContract):
         assert isinstance(method, SwitchableMethod) or not spec.switchable, "declared as switchable, it lacks disabled"
         assert isinstance(method, MergeableMethod) or not spec.mergeable, "declared as mergeable, it lacks merge"
         assert {*spec.gives_way} <= {*spec.defaults}, "what gives way to a model's or a data source's is no default"
-        assert not (spec.trains_base and spec.artifact == "adapter"), "an adapter leaves the base weights alone"
 
     # What trains ------------------------------------------------------------------------------------------------------
 
