@@ -32,7 +32,7 @@ def new(name: str, kind: str | None, as_json: bool) -> None:
     _must_be_a_name(package)
     _must_be_free(package)
     files = _written(package, Path(name))
-    following = [f"cd {name}", 'pip install --editable ".[test]"', "pytest", *package.usage[:1]]
+    following = [f"cd {name}", 'pip install --editable ".[test]"  # [test] brings pytest', "pytest", *package.usage[:1]]
     if as_json:
         names = {"distribution": name, "package": package.module, "name": package.component, "kind": package.kind}
         click.echo(json.dumps({"folder": name, **names, "files": files, "next": following}, indent=2))
