@@ -214,7 +214,7 @@ def test_a_plugin_that_is_broken_is_named_and_the_rest_works(
     ftcore: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     text = "from ftcore import hookimpl\n@hookimpl\ndef ftcore_tuning_methods():\n    raise ValueError('not today')\n"
-    distributions.install(tmp_path / "site", "shaky", text)
+    distributions.install(tmp_path / "site", "grumpy", text)
     monkeypatch.syspath_prepend(tmp_path / "site")
     for line in (["plugins", "list"], ["doctor"]):
         listed = ftcore(*line)

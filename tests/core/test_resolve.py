@@ -141,6 +141,7 @@ def test_two_third_parties_with_one_name_must_be_told_apart(tmp_path: Path):
         ("data: {name: demo, weight: heavy}\n", "run.yaml:1:28"),
         ("data:\n- demo\n- {name: files, path: x, limit: some}\n", "run.yaml:3:33"),
         ("evaluators:\n- loss\n- {name: samples, count: few}\n", "run.yaml:3:26"),
+        ("evaluators:\n- samples\n- {name: loss, count: 3}\n", "run.yaml:3:23"),
         ("evaluate: {every: never}\n", "run.yaml:1:19"),
     ],
 )

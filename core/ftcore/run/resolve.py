@@ -26,58 +26,27 @@ from ftcore.unknown import with_setting
 
 def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any]) -> Plan:
     """Everything decided. Raises UsageError, PluginError or ResourceError."""
-    merged = merge(manager, run_file, flags)
-
-    def where(key: str) -> str | None:
-        if any(flag == key or flag == key.replace(".0.", ".") for flag in flags):
-            return f"--{key.replace('.0.', '.')}"
-        axis, _, rest = key.partition(".")  # an entry that stands alone needs no number in a message
-        return run_file.places.get(key) or run_file.places.get(f"{axis}.0.{rest}")
-
-    def one(axis: str) -> Choice[Any]:
-        chosen = choose(manager, merged, axis)
-        if len(chosen) != 1:
-            names = sorted(manager.catalogue(axis))
-            raise UsageError(
-                f"no {KINDS[axis].title} is chosen, and the usual one is left out",
-                fix=f"--{axis} {names[0]}" if names else "ftcore plugins list",
-            )
-        offer, settings = chosen[0]
-        return _validated(manager, axis, offer, settings, where)
-
-    def several(axis: str) -> tuple[Choice[Any], ...]:
-        return tuple(
-            _validated(manager, axis, offer, settings, where, f"{axis}.{index}" if index else axis)
-            for index, (offer, settings) in enumerate(choose_with_flags(manager, merged, axis))
-        )
-
-    def entries(axis: str) -> Iterator[tuple[Choice[Any], Any]]:
-        for index, (offer, settings) in enumerate(choose_with_flags(manager, merged, axis)):
-            yield _entry(manager, axis, index, offer, settings, where)
-
-    model, method, strategy = one("model"), one("method"), one("strategy")
-    data = tuple(DataChoice(*entry) for entry in entries("data"))
-    backend, hardware = _backend(manager, merged, where)
-    sections = {name: _section(name, merged, where) for name in SECTIONS}
+    said = _Said(manager, run_file, flags)
+    model, method, strategy = said.one("model"), said.one("method"), said.one("strategy")
+    data = tuple(DataChoice(*entry) for entry in said.entries("data"))
+    backend, hardware = said.backend()
+    sections = {name: said.section(name) for name in SECTIONS}
     train, origins = filled(sections["train"], [method, model, *(entry.source for entry in data)], strategy)
-    out = merged.get("out")
-    if out is not None and not isinstance(out, str):
-        raise UsageError("out is the name of a folder", where=where("out"), value=out, fix="--out runs/mine")
     return Plan(
         model=model,
         data=data,
         method=method,
         strategy=strategy,
         backend=backend,
-        rewards=tuple(RewardChoice(*entry) for entry in entries("rewards")),
-        evaluators=several("evaluators"),
-        exporter=one("exporter"),
-        reporters=several("reporters"),
-        plugins=merged.get("plugins") or {},
+        out=said.out(),
+        rewards=tuple(RewardChoice(*entry) for entry in said.entries("rewards")),
+        evaluators=said.several("evaluators"),
+        exporter=said.one("exporter"),
+        reporters=said.several("reporters"),
+        plugins=said.merged.get("plugins") or {},
         train=train,
         evaluate=sections["evaluate"],
         checkpoints=sections["checkpoints"],
-        out=Path(out) if out else None,
         hardware=hardware,
         precision=backend.build().precision(method.spec.trains_base),
         origins=origins,
@@ -90,73 +59,115 @@ def resolve_run(manager: PluginManager, folder: Path) -> Plan:
     return resolve(manager, read_run_file(folder / "run.yaml"), {})
 
 
-def _validated(
-    manager: PluginManager, axis: str, offer: Offer, settings: dict[str, Any], where: Any, prefix: str | None = None
-) -> Choice[Any]:
-    spec, model = offer.spec, offer.settings()
-    more = f"ftcore explain {spec.name}"
-    if model is None and settings:
-        raise UsageError(
-            f"the {KINDS[axis].title} {spec.name!r} has no settings",
-            where=where(f"{axis}.{next(iter(settings))}"),
-            value=", ".join(settings),
-            fix=more,
-        )
-    checked = _checked(model, settings, prefix or axis, where, more) if model else None
-    return Choice(axis, spec, checked, offer.plugin, typed(manager.catalogue(axis), offer))
+class _Said:
+    """What a run file and a line say together, read part by part. Raises UsageError with the place of what is wrong."""
 
+    def __init__(self, manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any]) -> None:
+        self.merged = merge(manager, run_file, flags)
+        self._manager, self._places, self._flags = manager, run_file.places, flags
 
-def _checked(model: type[Settings], values: dict[str, Any], prefix: str, where: Any, more: str) -> Settings:
-    """`validate`, with the command that shows the settings as the fix where there is no better one."""
-    try:
-        return validate(model, values, prefix, where)
-    except UsageError as error:
-        error.fix = error.fix or more
-        raise
+    def one(self, axis: str) -> Choice[Any]:
+        chosen = choose(self._manager, self.merged, axis)
+        if len(chosen) != 1:
+            names = sorted(self._manager.catalogue(axis))
+            raise UsageError(
+                f"no {KINDS[axis].title} is chosen, and the usual one is left out",
+                fix=f"--{axis} {names[0]}" if names else "ftcore plugins list",
+            )
+        return self._choice(axis, *chosen[0])
 
+    def several(self, axis: str) -> tuple[Choice[Any], ...]:
+        return tuple(self._choice(axis, offer, settings, prefix) for prefix, offer, settings in self._numbered(axis))
 
-def _entry(
-    manager: PluginManager, axis: str, index: int, offer: Offer, settings: dict[str, Any], where: Any
-) -> tuple[Choice[Any], Settings]:
-    """A component with its settings, and those that the core itself reads of its entry."""
-    ours, theirs = split_entry(axis, settings)
-    prefix = f"{axis}.{index}" if index else axis
-    config = offer.fields()
-    known = [*config, *ENTRIES[axis].model_fields]
-    for key in theirs.keys() - {*config}:
-        near = closest(key, known)
-        owner = next(iter(with_setting(manager, axis, key)), None)
-        elsewhere = f"name: {owner}" if owner else f"ftcore explain {offer.spec.name}"
-        what = f"the {KINDS[axis].title.split()[-1]} {offer.spec.name!r} has no setting"
-        raise UsageError(
-            f"{what} {f'{prefix}.{key}'!r}{did_you_mean(key, known)}",
-            where=where(f"{prefix}.{key}"),
-            value=shown(key, theirs[key]),
-            fix=f"{near}: {shown(key, theirs[key])}" if near else elsewhere,
-            more=[] if near else [f"settings here: {', '.join(known)}"],
-        )
-    component = _validated(manager, axis, offer, theirs, where, prefix)
-    return component, _checked(ENTRIES[axis], ours, prefix, where, "ftcore run --help")
+    def entries(self, axis: str) -> Iterator[tuple[Choice[Any], Any]]:
+        """Components with their settings, and those that the core itself reads of their entries."""
+        for prefix, offer, settings in self._numbered(axis):
+            ours, theirs = split_entry(axis, settings)
+            self._must_have(axis, prefix, offer, theirs)
+            component = self._choice(axis, offer, theirs, prefix)
+            yield component, self._checked(ENTRIES[axis], ours, prefix, "ftcore run --help")
 
+    def section(self, name: str) -> Any:
+        values = self.merged.get(name) or {}
+        if not isinstance(values, Mapping):
+            raise UsageError(
+                f"{name} is a group of settings", where=self._where(name), value=values, fix="ftcore schema"
+            )
+        return self._checked(SECTIONS[name], dict(values), name, "ftcore run --help")
 
-def _section(name: str, merged: Mapping[str, Any], where: Any) -> Any:
-    values = merged.get(name) or {}
-    if not isinstance(values, Mapping):
-        raise UsageError(f"{name} is a group of settings", where=where(name), value=values, fix="ftcore schema")
-    return _checked(SECTIONS[name], dict(values), name, where, "ftcore run --help")
+    def out(self) -> Path | None:
+        out = self.merged.get("out")
+        if out is not None and not isinstance(out, str):
+            what = "out is the name of a folder"
+            raise UsageError(what, where=self._where("out"), value=out, fix="--out runs/mine")
+        return Path(out) if out else None
 
-
-def _backend(manager: PluginManager, merged: Mapping[str, Any], where: Any) -> tuple[Choice[Any], Hardware]:
-    entries = [dict(entry) for entry in merged.get("backend", [{}])]
-    settings = {key: value for key, value in entries[0].items() if key not in ("name", "")}
-    name = entries[0].get("name") or entries[0].get("") or "auto"
-    if name != "auto":
-        offer = manager.find("backend", str(name))
-        choice = _validated(manager, "backend", offer, settings, where)
+    def backend(self) -> tuple[Choice[Any], Hardware]:
+        """The one that is named, or of those that are usable here the one that a plugin chooses, or else the first."""
+        entries = [dict(entry) for entry in self.merged.get("backend", [{}])]
+        settings = {key: value for key, value in entries[0].items() if key not in ("name", "")}
+        name = entries[0].get("name") or entries[0].get("") or "auto"
+        if name == "auto":
+            offer, hardware = _best_backend(self._manager)
+            return self._choice("backend", offer, settings), hardware
+        choice = self._choice("backend", self._manager.find("backend", str(name)), settings)
         hardware = choice.build().probe()
         if not hardware.available:
             raise ResourceError(f"the backend {name!r} is not usable here: {hardware.reason}", fix="--backend auto")
         return choice, hardware
+
+    # The parts --------------------------------------------------------------------------------------------------------
+
+    def _where(self, key: str) -> str | None:
+        if any(flag == key or flag == key.replace(".0.", ".") for flag in self._flags):
+            return f"--{key.replace('.0.', '.')}"
+        axis, _, rest = key.partition(".")  # an entry that stands alone needs no number in a message
+        return self._places.get(key) or self._places.get(f"{axis}.0.{rest}")
+
+    def _numbered(self, axis: str) -> Iterator[tuple[str, Offer, dict[str, Any]]]:
+        for index, (offer, settings) in enumerate(choose_with_flags(self._manager, self.merged, axis)):
+            yield f"{axis}.{index}" if index else axis, offer, settings
+
+    def _choice(self, axis: str, offer: Offer, settings: dict[str, Any], prefix: str | None = None) -> Choice[Any]:
+        spec, model, prefix = offer.spec, offer.settings(), prefix or axis
+        more = f"ftcore explain {spec.name}"
+        if model is None and settings:
+            raise UsageError(
+                f"the {KINDS[axis].title} {spec.name!r} has no settings",
+                where=self._where(f"{prefix}.{next(iter(settings))}"),
+                value=", ".join(settings),
+                fix=more,
+            )
+        checked = self._checked(model, settings, prefix, more) if model else None
+        return Choice(axis, spec, checked, offer.plugin, typed(self._manager.catalogue(axis), offer))
+
+    def _checked(self, model: type[Settings], values: dict[str, Any], prefix: str, more: str) -> Settings:
+        """`validate`, with the command that shows the settings as the fix where there is no better one."""
+        try:
+            return validate(model, values, prefix, self._where)
+        except UsageError as error:
+            error.fix = error.fix or more
+            raise
+
+    def _must_have(self, axis: str, prefix: str, offer: Offer, settings: Mapping[str, Any]) -> None:
+        """Raise UsageError for a setting that neither the component nor the core has, and say who has it."""
+        config = offer.fields()
+        known = [*config, *ENTRIES[axis].model_fields]
+        for key in settings.keys() - {*config}:
+            near = closest(key, known)
+            owner = next(iter(with_setting(self._manager, axis, key)), None)
+            elsewhere = f"name: {owner}" if owner else f"ftcore explain {offer.spec.name}"
+            what = f"the {KINDS[axis].title.split()[-1]} {offer.spec.name!r} has no setting"
+            raise UsageError(
+                f"{what} {f'{prefix}.{key}'!r}{did_you_mean(key, known)}",
+                where=self._where(f"{prefix}.{key}"),
+                value=shown(key, settings[key]),
+                fix=f"{near}: {shown(key, settings[key])}" if near else elsewhere,
+                more=[] if near else [f"settings here: {', '.join(known)}"],
+            )
+
+
+def _best_backend(manager: PluginManager) -> tuple[Offer, Hardware]:
     probed: dict[str, tuple[Offer, Hardware]] = {}
     for offer in manager.usable("backend"):
         with manager.sparing(offer.plugin):
@@ -169,5 +180,4 @@ def _backend(manager: PluginManager, merged: Mapping[str, Any], where: Any) -> t
     best = decided or max(probed, key=lambda name: getattr(probed[name][0].spec, "priority", 0))
     if best not in probed:
         raise ResourceError(f"a plugin chose the backend {best!r}, which is not usable here", fix="--backend cpu")
-    offer, hardware = probed[best]
-    return _validated(manager, "backend", offer, settings, where), hardware
+    return probed[best]
