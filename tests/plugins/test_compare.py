@@ -92,6 +92,26 @@ def test_a_percent_of_memory_or_time_is_no_difference(memory: float, seconds: fl
     assert equal.beaten_by == (((), ()) if by else (("b",), ()))
 
 
+def preferred(name: str, strategy: str, loss: float, accuracy: float) -> Result:
+    after = {"loss": {"loss": loss, "perplexity": 2.0}, "preference": {"accuracy": accuracy}}
+    plan = {**result(name).report["plan"], "strategy": {"name": strategy}}
+    better = {"loss": {"loss": "down"}, "preference": {"accuracy": "up"}}
+    return result(name, before={}, after=after, plan=plan, better=better, judged={"loss": 32, "preference": 32})
+
+
+def test_losses_of_different_strategies_are_not_compared():
+    runs = [preferred("a", "dpo", 0.6, 0.5), preferred("b", "simpo", 1.7, 0.9)]
+    found = compare(runs, None)
+    assert found.metric == ("preference", "accuracy")
+    assert [each.name for each in found.results] == ["b", "a"]
+    assert "the objectives differ, and a loss is the strategy's own, so losses are not compared" in found.warnings
+    with pytest.raises(UsageError, match="measures 'loss'") as error:
+        compare(runs, "loss")
+    assert "a loss is the strategy's own" in error.value.more[-1]
+    same = compare([preferred("a", "dpo", 0.6, 0.5), preferred("b", "dpo", 0.7, 0.9)], None)
+    assert (same.metric, same.results[0].name) == (("loss", "loss"), "a")
+
+
 # What is comparable ---------------------------------------------------------------------------------------------------
 
 

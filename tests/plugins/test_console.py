@@ -273,6 +273,12 @@ def test_pace_measures_over_recent_steps():
     assert pace.parts() == ["loss 1.0000", "250 tokens/s", "20 s left"]
 
 
+def test_a_step_that_is_rewarded_says_so():
+    pace = Pace()
+    pace.add(StepDone(1, 1, {"loss": 0.0, "reward": 0.104, "learning_rate": 1e-4}))
+    assert pace.parts() == ["loss 0.0000", "reward 0.104", "lr 1e-4"]
+
+
 LOG = """\
 loading the model
 plan

@@ -38,7 +38,11 @@ class Modes(click.Command):
 @click.command(cls=Modes, context_settings={**CONTEXT, "ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[RUN.yaml] [OPTION …] | RUN RUN …")
 @click.option("--methods", metavar="LIST", multiple=True, help="Methods to train: lora,lora:rank=64,full")
-@click.option("--metric", metavar="NAME", help="The score to compare by. Left out: the held-out loss.")
+@click.option(
+    "--metric",
+    metavar="NAME",
+    help="The score to compare by. Left out: the held-out loss; of several objectives another.",
+)
 @click.option("--out", metavar="DIR", help="The comparison's folder. Left out: runs/compare-DATE.")
 @click.option("--skip-impossible", is_flag=True, help="Leave out methods that cannot run here, with the reason.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
@@ -107,7 +111,9 @@ def _trained(
     from ftcore_plugins.jobs.processes import plugin_options
 
     plan = planned(entries(methods), arguments, folder, skip_impossible)
-    key = main_metric([key for job in plan.jobs for key in metrics(job)], metric)
+    strategies = [job.plan.strategy for job in plan.jobs]
+    objectives = {(chosen.spec.name, getattr(chosen.settings, "loss", None)) for chosen in strategies}
+    key = main_metric([metrics(job) for job in plan.jobs], metric, len(objectives) <= 1)
     line = shlex.join(["ftcore", *plugin_options(), "compare", *words])
     begin(folder, line)
     try:

@@ -13,7 +13,7 @@ from typing import Any
 import ftcore
 from ftcore.errors import UsageError
 from ftcore_plugins.compare.pareto import dominators
-from ftcore_plugins.compare.results import Key, Result, main_metric
+from ftcore_plugins.compare.results import OWN_LOSS, Key, Result, main_metric
 from ftcore_plugins.compare.same import ANSWERING, BUDGET, JUDGING
 from ftcore_plugins.jobs.same import contents_differ, differences, differing
 from ftcore_plugins.metrics.comparison import Change
@@ -51,9 +51,9 @@ class Comparison:
     @property
     def metrics(self) -> list[Key]:
         """The metrics worth a column: the main one, the usual one, and shares such as exact match."""
-        keys = [key for result in self.results for key in result.scores]
+        usual = main_metric([result.scores for result in self.results], None, one_objective(self.results))
         shares = [key for result in self.results for key, change in result.scores.items() if change.percent]
-        return list(dict.fromkeys([self.metric, main_metric(keys, None), *shares]))
+        return list(dict.fromkeys([self.metric, usual, *shares]))
 
     def score(self, result: Result, key: Key | None = None) -> Change | None:
         return result.scores.get(key or self.metric)
@@ -80,7 +80,7 @@ def compare(
 
     `places` says which setting of a data source names where its rows are: the same rows may have moved.
     """
-    key = main_metric([key for result in results for key in result.scores], metric)
+    key = main_metric([result.scores for result in results], metric, one_objective(results))
     _must_be_judged_alike(results, key, places)
     ordered = tuple(sorted(results, key=lambda result: _cost(result, key)))
     costs = [costs_of(result, key) for result in ordered]
@@ -89,6 +89,11 @@ def compare(
     for index, by in zip(known, dominators([c for c in costs if c is not None], NOISE), strict=True):
         beaten[index] = tuple(ordered[known[other]].name for other in by)
     return Comparison(ordered, key, tuple(beaten), tuple(absent), tuple(_warnings(ordered)), command)
+
+
+def one_objective(results: Sequence[Result]) -> bool:
+    """Whether all learned toward the same objective, so that their losses mean the same."""
+    return all(result.objective == results[0].objective for result in results)
 
 
 def costs_of(result: Result, key: Key) -> tuple[float, float, float] | None:
@@ -134,6 +139,8 @@ def judging(plan: Mapping[str, Any], places: Mapping[str, str | None]) -> dict[s
 def _warnings(results: Sequence[Result]) -> Iterator[str]:
     """What makes memory, time or budget unequal, and whose numbers mean something else."""
     plans: Mapping[str, Any] = {result.name: result.report.get("plan") or {} for result in results}
+    if not one_objective(results):
+        yield f"the objectives differ, {OWN_LOSS}"
     yield from contents_differ("the model", {result.name: result.lock.get("model") for result in results})
     without_paths = {name: {key: plan[key] for key in plan if key != "model"} for name, plan in plans.items()}
     yield from differences(without_paths, (*BUDGET, *ANSWERING))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from ftcore_plugins.metrics.comparison import Change, changes
 
 Key = tuple[str, str]
 """An evaluator and one of its metrics."""
+
+OWN_LOSS = "and a loss is the strategy's own, so losses are not compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,12 @@ class Result:
     def scores(self) -> dict[Key, Change]:
         """Every metric before and after; percentages first."""
         return {(change.evaluator, change.metric): change for change in changes(self.report)}
+
+    @property
+    def objective(self) -> tuple[Any, Any]:
+        """The strategy and its `loss`, where it has several: what the loss means."""
+        strategy = self._get("plan", "strategy") or {}
+        return strategy.get("name"), strategy.get("loss")
 
     @property
     def trainable(self) -> int | None:
@@ -98,12 +106,23 @@ def read(folder: Path, name: str) -> Result:
     return Result(name, folder, read_json(folder / "report.json"), read_json(folder / "lock.json"))
 
 
-def main_metric(available: Sequence[Key], wanted: str | None) -> Key:
-    """The metric to compare by: the one that is wanted, else the loss, else the first. Raises UsageError."""
-    keys = list(dict.fromkeys(available))
+def main_metric(measured: Sequence[Collection[Key]], wanted: str | None, one_objective: bool = True) -> Key:
+    """The metric to compare by, of those measured of each run: the one that is wanted, else the loss, else the first.
+
+    Runs of more than one objective are not compared by the evaluator `loss`, which gives each strategy's own: what all
+    of them have goes first then. Raises UsageError.
+    """
+    keys = list(dict.fromkeys(key for run in measured for key in run))
+    said = []
+    if not one_objective:
+        keys = [key for key in keys if key[0] != "loss"]
+        keys.sort(key=lambda key: not all(key in run for run in measured))
+        said = [f"the objectives differ, {OWN_LOSS}"]
     if not keys:
         raise UsageError(
-            "nothing measures how good the model is, so there is nothing to compare by", fix="--evaluators loss"
+            "nothing measures how good the model is, so there is nothing to compare by",
+            fix="--evaluators loss" if one_objective else "--evaluators preference",
+            more=said,
         )
     if wanted is None:
         return next((key for key in keys if key[1] == "loss"), keys[0])
@@ -116,5 +135,5 @@ def main_metric(available: Sequence[Key], wanted: str | None) -> Key:
         f"no evaluator of these runs measures {wanted!r}{did_you_mean(plain, names)}",
         where="--metric",
         fix=f"--metric {names[0]}",
-        more=[f"measured: {', '.join(names)}"],
+        more=[f"measured: {', '.join(names)}", *said],
     )

@@ -36,12 +36,14 @@ class Pace:
             self._losses.append(event.metrics["loss"])
 
     def parts(self) -> list[str]:
-        """Loss, learning rate, tokens a second, memory and time left; what is not known is left out."""
+        """Loss, reward, learning rate, tokens a second, memory and time left; what is not known is left out."""
         metrics = self._metrics
         seconds, tokens = (sum(column) for column in zip(*self._recent, strict=True))
         parts = []
         if "loss" in metrics:
             parts.append(f"loss {metrics['loss']:.4f}")
+        if "reward" in metrics:  # where a model learns from rewards, its loss says little
+            parts.append(f"reward {number(metrics['reward'])}")
         if "learning_rate" in metrics:
             parts.append(f"lr {number(metrics['learning_rate'])}")
         if seconds and tokens:
