@@ -39,6 +39,14 @@ def test_columns_of_which_nothing_can_be_guessed(attempt: Try, tmp_path: Path):
     refused(mapped, DATA, "there is no column 'fooo'")
 
 
+def test_a_mapping_that_is_not_complete_says_what_it_leaves_out(attempt: Try, tmp_path: Path):
+    write_rows(tmp_path / "p.jsonl", [{"prompt": "Hi", "chosen": "Hello.", "rejected": "What?"}] * 8)
+    result = attempt("--data.columns", "completion=chosen", data="p.jsonl")
+    refused(result, DATA, "no format recognises the columns 'completion'", "it leaves out 'prompt', 'rejected'")
+    whole = ("--data.columns", "prompt=prompt", "--data.columns", "completion=chosen")
+    assert attempt(*whole, data="p.jsonl").code == 0
+
+
 def test_answers_that_are_null_are_named_row_by_row(attempt: Try, tmp_path: Path):
     rows: list[dict[str, Any]] = [*echo_rows(24)]
     for index in (3, 9, 10):

@@ -126,6 +126,7 @@ def recognise(manager: PluginManager, entry: DataChoice, kinds: Sequence[str]) -
         f"no format recognises the columns {', '.join(map(repr, usable[0]))}",
         where=first[0].where,
         fix=_fix(first, kinds),
+        more=_unmapped(entry.settings.columns, first[0]),
     )
 
 
@@ -230,6 +231,19 @@ def _corrected(mapping: Mapping[str, str], row: Row) -> str | None:
         for name, place in mapping.items()
     }
     return columns.as_flag(names) if names != mapping else None
+
+
+def _unmapped(mapping: Mapping[str, str], row: Row) -> list[str]:
+    """What a mapping left out: somebody may take it for additional to the columns that have the right name already."""
+    if not mapping:
+        return []
+    left = [name for name in row.values if not any(_names(place, name) for place in mapping.values())]
+    return [f"data.columns stands for the whole row; it leaves out {', '.join(map(repr, left))}"] if left else []
+
+
+def _names(place: str, name: str) -> bool:
+    """Whether a place is the column, a path into it, or a template that has it."""
+    return place == name or place.startswith(f"{name}.") or f"{{{name}" in place
 
 
 def _reasons(entry: DataChoice) -> list[str]:
