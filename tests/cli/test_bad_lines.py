@@ -70,6 +70,8 @@ def test_a_key_with_nothing_behind_it_says_nothing(ftcore: Terminal, tmp_path: P
     ("line", "words"),
     [
         (["--train.epohcs", "2"], ["there is no option --train.epohcs (did you mean --train.epochs?)"]),
+        (["--strategy", "simpo", "--strategy.gamma", "1"], ["(did you mean --strategy.margin?)"]),
+        (["--strategy", "orpo", "--strategy.lambda", "1"], ["(did you mean --strategy.strength?)"]),
         (["--method.zzz", "2"], ["there is no option --method.zzz", "settings here: rank, alpha"]),
         (["--method", "full", "--method.rank", 8], ["is a setting of the tuning method 'lora'", "try: --method lora"]),
         (["--method", "norms.py"], ["norms.py is a file", "try: --plugin norms.py --method norms"]),

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -206,7 +207,7 @@ def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
     siblings = [name.partition(".")[2] for name in known if name.startswith(f"{prefix}.")]
     # `--epochs` means `--train.epochs`, and a wrong setting of a method is meant for a method.
     named = [name for name in known if name.rpartition(".")[2] == error.option_name.removeprefix("--")]
-    near = closest(setting, siblings) if dot else None
+    near = (closest(setting, siblings) or _by_its_letter(prefix, setting, parameters)) if dot else None
     guess = f"{prefix}.{near}" if near else named[0] if named else None if dot else closest(error.option_name, known)
     if not guess and (elsewhere := _of_another(prefix.removeprefix("--"), setting)):
         return elsewhere
@@ -221,6 +222,17 @@ def _as_typed(option: str) -> str:
     """The option as it stands on the line: click gives it with underscores where a command takes both."""
     names = (word.partition("=")[0] for word in options.typed)
     return next((name for name in names if name.replace("-", "_") == option.replace("-", "_")), option)
+
+
+def _by_its_letter(prefix: str, setting: str, parameters: Sequence[click.Parameter]) -> str | None:
+    """The setting that the paper calls by a Greek letter: of `simpo` gamma is the margin, as its help says."""
+    try:
+        letter = unicodedata.lookup(f"greek small letter {setting.replace('lambda', 'lamda')}")  # so Unicode spells it
+    except KeyError:
+        return None
+    options = [p for p in parameters if isinstance(p, click.Option) and re.search(rf"\b{letter}\b", p.help or "")]
+    names = [name for p in options for name in p.opts if name.startswith(f"{prefix}.")]
+    return names[0].partition(".")[2] if len(names) == 1 else None
 
 
 def _of_another(axis: str, setting: str) -> UsageError | None:
