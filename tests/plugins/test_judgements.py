@@ -178,7 +178,7 @@ FILES = {
     "preference/hh_format_from_dpo_demo_200.jsonl": ("preference", 200),
     "preference/hh_rlhf_handpicked_57.jsonl": ("preference", 57),
     "preference/kto_en_demo_200.json": ("feedback", 200),
-    "prompts/oasst_prompt_lottery_250.jsonl": "text=value",
+    "prompts/oasst_prompt_lottery_250.jsonl": "prompt=value",
     "prompts/vicuna_questions_80.jsonl": ("prompt", 80),
     "verifiable/aqua_dev.json": "prompt=question --data.columns completion=correct",
     "verifiable/arithmetic_sequence_train.parquet": ("prompt", 800),

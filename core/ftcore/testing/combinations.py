@@ -29,6 +29,6 @@ def together(manager: PluginManager, model: Path, folder: Path, method: Mapping[
         **given.get("run_file", {}),
         "method": method,
         "strategy": {"name": strategy, **given.get("settings", {})},
-        "train": {**given.get("run_file", {}).get("train", {}), "steps": 2},
+        "train": {**given.get("run_file", {}).get("train", {}), "steps": 2, "warmup": 0},
     }
     return plan(manager, model, folder, offer.spec.examples[0], more)

@@ -13,7 +13,7 @@ from ftcore.types import Finding
 FTCORE_CHECK = {
     "strategy:ppo": {
         "settings": {"max_new_tokens": 6, "minibatches": 2, "passes": 2},
-        "run_file": {"rewards": [{"name": "length", "target": 3}]},
+        "run_file": {"rewards": [{"name": "length", "target": 9}]},
     }
 }
 """Quick settings to check it with, and a reward."""
