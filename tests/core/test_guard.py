@@ -89,7 +89,22 @@ def test_an_infinite_gradient_stops_the_run_too(case: Case):
     assert result.code == 6
     assert "the loss is nan" in result.err or "the gradient norm is" in result.err
     assert "untouched" not in result.err, "there is no checkpoint that could be untouched"
-    assert not (case.folder / "run").exists()
+    assert "resume" not in result.err, "the numbers would be the same"
+    assert case.steps() == [1, 2], "what was trained can be looked at"
+    assert not (case.folder / "run" / "checkpoints").exists()
+
+
+def test_an_error_before_the_first_checkpoint_leaves_a_run_that_can_go_on(case: Case):
+    what = "from ftcore.errors import PluginError\n"
+    what += " " * 20 + "if Path(__file__).with_suffix('.txt').read_text(): raise PluginError('odd', fix='mend it')"
+    result = case.failing(what, control="fail")
+    assert result.code == 7
+    plugin = plugin_file(case.folder, FAILING.format(what=what))
+    assert result.err.splitlines()[-1] == f"  try: mend it, then: ftcore resume {plugin[0]} {plugin[1]} run"
+    assert case.steps() == [1, 2]
+    resumed = case.ftcore("resume", *plugin, "run")
+    assert resumed.code == 0, resumed.err
+    assert case.steps() == [1, 2, 3, 4, 5]
 
 
 def test_a_loss_that_is_no_number_from_the_start_is_not_blamed_on_the_learning_rate(case: Case):

@@ -255,6 +255,32 @@ def test_a_run_that_goes_on_asks_nothing_twice(tiny: Path, tmp_path: Path, monke
     assert "api_key_env: JUDGE_KEY" in (folder / "run.yaml").read_text()
 
 
+def test_what_was_paid_for_outlives_a_failure_in_training(tiny: Path, tmp_path: Path):
+    asked_for: list[str] = []
+    failing = True
+
+    def replies(question: str, before: int) -> Reply:
+        asked_for.append(question)
+        return Reply(status=401) if failing and len(asked_for) > 6 else by_length(question, before)
+
+    with judging(replies) as asked:
+        more = {
+            "rewards": {"name": "judge", "url": asked.url, "model": "wise", "concurrency": 1},
+            "strategy": {"name": "grpo", "max_new_tokens": 4, "generations": 2},
+            "evaluators": ["rewards"],
+        }
+        with pytest.raises(ResourceError) as caught:
+            execute(plan(MANAGER, tiny, tmp_path, "prompt", more), MANAGER)
+        [remembered] = tmp_path.rglob("judge.jsonl")
+        assert not (remembered.parent / "checkpoints").exists()
+        assert str(caught.value.fix).endswith(f"or go on: ftcore resume {remembered.parent}")
+        failing, kept = False, remembered.read_text()
+        resume(remembered.parent, MANAGER)
+        assert remembered.read_text().startswith(kept)
+        assert max(map(asked.questions.count, asked.questions)) <= 2, "only what failed is asked again"
+        assert not {*asked.questions[:6]} & {*asked.questions[6:]}
+
+
 # The key --------------------------------------------------------------------------------------------------------------
 
 

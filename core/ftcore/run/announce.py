@@ -27,12 +27,14 @@ class Announcer:
         self._manager = manager
         self._reporters = list(reporters)
         self._listeners: list[Callable[[Event], object]] = []
+        self.has_trained = False
 
     def listen(self, listener: Callable[[Event], object]) -> None:
         """Call a function of the core's own with every event from now on."""
         self._listeners.append(listener)
 
     def announce(self, event: Event) -> None:
+        self.has_trained |= isinstance(event, events.StepDone)
         for listener in self._listeners:
             listener(event)
         for reporter in list(self._reporters):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.errors import DataError, FtcoreError, Interrupted, ModelError, UsageError
+from ftcore.errors import DataError, FtcoreError, Interrupted, ModelError, PluginError, ResourceError, UsageError
 from ftcore.events import RunFailed
 from ftcore.manager import PluginManager
-from ftcore.protocols import LaunchingBackend
+from ftcore.protocols import LaunchingBackend, RememberingReward
 from ftcore.run import checkpoint as checkpoints
 from ftcore.run import team
 from ftcore.run.announce import Announcer
@@ -31,12 +32,11 @@ if TYPE_CHECKING:
 
 def execute(plan: Plan, manager: PluginManager) -> tuple[Path, object]:
     """Run a checked plan in a folder of its own. A run from which nothing can go on leaves no folder behind."""
-    folder = create(plan)
+    folder, announcer = create(plan), _announcer(plan, manager)
     try:
-        return folder, _run(plan, manager, folder)
+        return folder, _run(plan, manager, folder, announcer)
     except BaseException as error:
-        resumable = "lock.json" if isinstance(error, Interrupted) else "checkpoints"
-        if not (folder / resumable).exists():
+        if not _can_go_on(plan, folder, announcer, error):
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
@@ -52,11 +52,17 @@ def resume(folder: Path, manager: PluginManager) -> tuple[Path, object]:
     plan = check(dataclasses.replace(resolve_run(manager, folder), out=None), manager)
     findings = [*plan.findings, *changes(folder, plan)]
     checkpoint = checkpoints.newest(folder, lambda text: findings.append(Finding("warning", text)))
-    return folder, _run(dataclasses.replace(plan, findings=tuple(findings)), manager, folder, checkpoint)
+    plan = dataclasses.replace(plan, findings=tuple(findings))
+    return folder, _run(plan, manager, folder, _announcer(plan, manager), checkpoint)
 
 
-def _run(plan: Plan, manager: PluginManager, folder: Path, checkpoint: Path | None = None) -> object:
-    announcer = Announcer(manager, [choice.build() for choice in plan.reporters if not choice.spec.integration])
+def _announcer(plan: Plan, manager: PluginManager) -> Announcer:
+    return Announcer(manager, [choice.build() for choice in plan.reporters if not choice.spec.integration])
+
+
+def _run(
+    plan: Plan, manager: PluginManager, folder: Path, announcer: Announcer, checkpoint: Path | None = None
+) -> object:
     try:
         with at_once(folder):
             if isinstance(plan.backend.build(), LaunchingBackend):
@@ -65,11 +71,35 @@ def _run(plan: Plan, manager: PluginManager, folder: Path, checkpoint: Path | No
                 return launch(plan, manager, folder, checkpoint, announcer)
             return carry_out(plan, manager, folder, checkpoint, announcer)
     except BaseException as error:
+        if isinstance(error, (PluginError, ResourceError)) and _can_go_on(plan, folder, announcer, error):
+            error.fix = _and_resume(error.fix, folder, manager)
         announcer.announce(RunFailed(folder, error))
         raise
     finally:
         (folder / "rows.arrow").unlink(missing_ok=True)
         shutil.rmtree(folder / ".tmp-model", ignore_errors=True)
+
+
+def _can_go_on(plan: Plan, folder: Path, announcer: Announcer, error: BaseException) -> bool:
+    """Whether a resumed run gains by the folder: a checkpoint, answers and what was said of them, or the wish to stop.
+
+    Without a checkpoint it begins anew: the same seed writes the same answers, so what is kept is not asked again.
+    """
+    if isinstance(error, Interrupted):
+        return (folder / "lock.json").is_file()
+    if (folder / "checkpoints").exists() or announcer.has_trained:
+        return True
+    remembers = any(isinstance(choice.function.build(), RememberingReward) for choice in plan.rewards)
+    return remembers and (folder / "before.json").is_file()
+
+
+def _and_resume(fix: str | None, folder: Path, manager: PluginManager) -> str:
+    """A fix after which the same run can go on; settings are for a new one."""
+    files = [f"--plugin {shlex.quote(file)}" for file in manager.recipe.get("files", ())]
+    line = " ".join(["ftcore resume", *files, shlex.quote(str(folder))])
+    if not fix or "ftcore resume" in fix:
+        return fix or line
+    return f"{fix} for a new run, or go on: {line}" if fix.startswith("--") else f"{fix}, then: {line}"
 
 
 def carry_out(
