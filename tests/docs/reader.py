@@ -120,11 +120,13 @@ class Reader:
     def _ftcore(self, words: Sequence[str], interrupt: bool) -> Result:
         target, words = _redirected(words)
         more = list(self._additions(words)) if self.tiny else []
+        plugin = self.folder / "press_ctrl_c.py"
         if interrupt:
-            plugin = self.folder / "press_ctrl_c.py"
             plugin.write_text(INTERRUPT, encoding="utf-8")
             more += ["--train.steps", "4", "--plugin", str(plugin)]
         result = self.ftcore(*words, *more)
+        unseen = f" --plugin {plugin}"  # the reader pressed a key
+        result = Result(result.code, result.out.replace(unseen, ""), result.err.replace(unseen, ""))
         if target:
             (self.folder / target).write_text(result.out, encoding="utf-8")
         return result

@@ -173,7 +173,6 @@ _OF_A_RUN = re.compile(r"ftcore (chat|merge|report|resume) [^,]+$")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code is one of those that `ftcore.errors` lists."""
-    options.__init__()  # type: ignore[misc]  # a fresh start for callers that run several lines in one process
     try:
         with _quiet_pipe():
             rest = options.take(sys.argv[1:] if arguments is None else arguments)
@@ -196,6 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:
         return _crash(error)
+    finally:
+        options.__init__()  # type: ignore[misc]  # nothing of a line outlives it, for callers that run several
 
 
 def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
