@@ -159,6 +159,12 @@ def test_a_source_that_teaches_nothing_is_refused(attempt: Try, tmp_path: Path):
     refused(attempt(data="m.jsonl"), DATA, "m.jsonl:1: the conversation has no assistant turn")
 
 
+def test_pairs_without_a_prompt_are_refused_with_how_to_name_it(attempt: Try, tmp_path: Path):
+    write_rows(tmp_path / "p.jsonl", [{"ask": f"say {n}", "chosen": f"{n}", "rejected": f"not {n}"} for n in range(8)])
+    result = attempt("--strategy", "dpo", "--out", "run", data="p.jsonl")
+    refused(result, DATA, "no pair shares a prompt", "try: --data.columns prompt=COLUMN")
+
+
 def test_a_format_that_does_not_fit_is_refused_with_a_way_back(attempt: Try):
     words = ["no usable row of the format 'messages'", "rows.jsonl:1:", "try: --data.format auto"]
     refused(attempt("--data.format", "messages"), DATA, *words)

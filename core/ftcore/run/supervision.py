@@ -24,11 +24,19 @@ def gate(plan: Plan, account: Account, bad: list[BadRow], findings: list[Finding
     """Refuse a source that teaches nothing; say what is cut, doubled or odd about the rest."""
     kept = account.read - sum(account.dropped.values())
     longer = f"--train.max_length {account.longest}"
-    if account.read and not kept and account.longest == 0 and not account.dropped["bad row"]:
+    undrawn = sum(rows for reason, rows in account.dropped.items() if reason.startswith("not drawn"))
+    if account.read and undrawn == account.read:
         raise DataError(
             f"no row of this source is drawn; {account.read} rows are too few for its weight",
             where=account.source,
             fix="--data.weight 1",
+        )
+    if account.read and account.dropped["no shared prompt"] == account.read:
+        raise DataError(
+            "nothing would be learned from this source: no pair shares a prompt",
+            where=account.source,
+            more=[f"{row.where}: {row.reason}" for row in bad[:1]],
+            fix="--data.columns prompt=COLUMN --data.columns chosen=chosen --data.columns rejected=rejected",
         )
     if account.read and not kept:
         raise DataError(

@@ -31,7 +31,7 @@ def completions(
 
     from ftcore.run.tokens import render_prompt
 
-    tuned = reload(folder, manager)
+    tuned = reload(folder, manager, head="lm")
     template = getattr(tuned.plan.strategy.settings, "template", "auto")
     texts = [render_prompt(chat.turns, chat.tools, tuned.tokenizer, template) for chat in asked]
     rows = tuned.tokenizer(texts, add_special_tokens=template == "none")["input_ids"]
