@@ -165,6 +165,17 @@ def test_pairs_without_a_prompt_are_refused_with_how_to_name_it(attempt: Try, tm
     refused(result, DATA, "no pair shares a prompt", "try: --data.columns prompt=COLUMN")
 
 
+def test_rewards_that_compare_with_an_answer_need_one(attempt: Try, tmp_path: Path):
+    write_rows(tmp_path / "p.jsonl", [{"prompt": f"say {n}"} for n in range(8)])
+    line = ("--strategy", "grpo", "--rewards", "exact")
+    refused(
+        attempt(*line, "--out", "run", data="p.jsonl"),
+        USAGE,
+        "the rewards exact compare with the right answer",
+        "reference=COLUMN",
+    )
+
+
 def test_a_format_that_does_not_fit_is_refused_with_a_way_back(attempt: Try):
     words = ["no usable row of the format 'messages'", "rows.jsonl:1:", "try: --data.format auto"]
     refused(attempt("--data.format", "messages"), DATA, *words)

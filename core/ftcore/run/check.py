@@ -29,12 +29,13 @@ NAMED_BAD_ROWS = 20
 @dataclasses.dataclass(frozen=True, slots=True)
 class Usable:
     """A source's usable rows, how many of them it holds out itself, and how often each counts. `equal` counts those
-    that read the same, which stay on one side."""
+    that read the same, which stay on one side, and `answered` those with a right answer to compare with."""
 
     rows: int
     marked: int
     weight: float
     equal: Counter[bytes]
+    answered: int
 
 
 def check(plan: Plan, manager: PluginManager, trains: bool = True) -> Plan:
@@ -51,6 +52,8 @@ def check(plan: Plan, manager: PluginManager, trains: bool = True) -> Plan:
     findings += _unheard_rewards(plan)
     usable: list[Usable] = []
     _refuse(_rows(recognised, findings, usable))
+    if trains:
+        _refuse(_unanswered(plan, usable))
     plan = dataclasses.replace(plan, rows=_split(plan, usable))
     for plugin, found in manager.each("ftcore_plan_findings", plan=plan):
         theirs: list[Finding] = []
@@ -236,7 +239,7 @@ def _rows(
     """Read every row of local sources once, for bad ones."""
     for entry, recognised in sources:
         bad: list[BadRow] = []
-        total_bad = good = marked = 0
+        total_bad = good = marked = answered = 0
         equal: Counter[bytes] = Counter()
         for row in read(entry, recognised):
             if isinstance(row, BadRow):
@@ -246,8 +249,9 @@ def _rows(
             else:
                 good += 1
                 marked += row.heldout
+                answered += bool(getattr(row.example, "reference", True))
                 equal[hashlib.blake2b(repr(row.example).encode("utf-8", "replace"), digest_size=16).digest()] += 1
-        usable.append(Usable(good, marked, entry.settings.weight, equal))
+        usable.append(Usable(good, marked, entry.settings.weight, equal, answered))
         if not good:
             reasons = [f"{row.where}: {row.reason}" for row in bad[:3]]
             fix = "--data.format auto" if entry.settings.format != "auto" else "mend the rows, or --data ANOTHER"
@@ -265,6 +269,18 @@ def _rows(
         if total_bad:
             rows = "1 bad row" if total_bad == 1 else f"{total_bad:,} bad rows"
             findings.append(Finding("warning", f"{label(entry)}: {rows} will be dropped"))
+
+
+def _unanswered(plan: Plan, usable: list[Usable]) -> Iterator[FtcoreError]:
+    """Refuse rewards that all compare with a right answer where no row has one: nothing would be learned."""
+    counted = [entry.function.spec for entry in plan.rewards if entry.settings.weight]
+    if not plan.strategy.spec.needs_rewards or len(usable) < len(plan.data) or any(one.answered for one in usable):
+        return
+    if counted and all(spec.needs_reference for spec in counted):
+        yield UsageError(
+            f"the rewards {', '.join(spec.name for spec in counted)} compare with the right answer, and no row has one",
+            fix="--data.columns prompt=prompt --data.columns reference=COLUMN",
+        )
 
 
 def _split(plan: Plan, usable: list[Usable]) -> Rows | None:
