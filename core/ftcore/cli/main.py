@@ -124,7 +124,7 @@ class Options:
         self.typed: Sequence[str] = ()
         self.plugin: list[str] = []
         self.no_plugin: list[str] = []
-        self._managers: dict[object, PluginManager] = {}
+        self._managers: dict[tuple[Any, Any, Any], PluginManager] = {}
 
     def take(self, arguments: Sequence[str]) -> list[str]:
         self.typed, rest, waiting = arguments, [], iter(arguments)
@@ -147,9 +147,9 @@ class Options:
 
     def manager(self, deny: Sequence[str] = (), allow: Sequence[str] | None = None) -> PluginManager:
         """The plugins of this process, discovered once."""
-        key = (tuple(deny), None if allow is None else tuple(allow))
+        key = (tuple(self.plugin), (*self.no_plugin, *deny), None if allow is None else tuple(allow))
         if key not in self._managers:
-            manager = PluginManager.discover(self.plugin, [*self.no_plugin, *deny], allow)
+            manager = PluginManager.discover(*key)
             for sentence in () if self._managers else strangers(manager.plugins):
                 click.echo(f"warning: {sentence}", err=True)
             self._managers[key] = manager
