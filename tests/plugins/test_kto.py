@@ -107,7 +107,6 @@ def test_a_pair_is_a_good_answer_and_a_bad_one():
         ({}, 10, 10, (1, 1)),
         ({}, 30, 10, (1, 3)),
         ({}, 10, 25, (2.5, 1)),
-        ({}, 10, 0, (1, 1)),
         ({"good_weight": 2}, 30, 10, (2, 6)),
         ({"bad_weight": 2}, 10, 30, (6, 2)),
         ({"good_weight": 1, "bad_weight": 1}, 30, 10, (1, 1)),
@@ -124,6 +123,15 @@ def test_the_weights_reach_trl(tiny: Path, tmp_path: Path):
     assert (ready.trainer.desirable_weight, ready.trainer.undesirable_weight) == (3, 1)
     said = [finding.message for finding in ready.plan.findings]
     assert "6 good and 18 bad answers: a good one weighs 3, a bad one 1" in said
+
+
+@pytest.mark.parametrize(("good", "bad", "there"), [(12, 0, "good"), (0, 12, "bad")])
+def test_answers_of_one_kind_are_refused(ftcore: Terminal, tiny: Path, tmp_path: Path, good: int, bad: int, there: str):
+    data = write_rows(tmp_path / "rows.jsonl", feedback(good, bad))
+    result = ftcore("run", "--strategy", "kto", "--model", tiny, "--data", data, "--out", "k", "--evaluate.holdout", 0)
+    assert result.code == 3
+    assert f"all 12 answers are {there}: kto learns what tells good answers from bad ones" in result.err
+    assert "try: ftcore data preview --strategy kto --data …" in result.err
 
 
 # The plan ------------------------------------------------------------------------------------------------------------

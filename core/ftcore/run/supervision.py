@@ -5,6 +5,8 @@ Training silently on nothing is the most frequent failure of fine-tuning: https:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ftcore.errors import DataError
 from ftcore.run.plan import Plan
 from ftcore.run.rows import Account
@@ -21,65 +23,73 @@ def count(account: Account, encoded: Encoded) -> None:
 
 
 def gate(plan: Plan, account: Account, bad: list[BadRow], findings: list[Finding]) -> None:
-    """Refuse a source that teaches nothing; say what is cut, doubled or odd about the rest."""
-    kept = account.read - sum(account.dropped.values())
-    longer = f"--train.max_length {account.longest}"
-    undrawn = sum(rows for reason, rows in account.dropped.items() if reason.startswith("not drawn"))
-    if account.read and undrawn == account.read:
+    """Refuse a source that teaches nothing; say what is dropped, cut, doubled or odd about the rest."""
+    longer = f"--train.max_length {account.longest}" if account.longest > plan.train.max_length else None
+    _refuse(account, bad, longer)
+    findings += [
+        Finding("warning", f"{account.source}: {said}", fix)
+        for rows, said, fix in _remarks(plan, account, bad, longer)
+        if rows
+    ]
+
+
+def _refuse(account: Account, bad: list[BadRow], longer: str | None) -> None:
+    if not account.read:
+        raise DataError("the source holds no row", where=account.source)
+    if _undrawn(account) == account.read:
         raise DataError(
-            f"no row of this source is drawn; {account.read} rows are too few for its weight",
+            f"no row of this source is drawn; {_rows(account.read)} are too few for its weight",
             where=account.source,
             fix="--data.weight 1",
         )
-    if account.read and account.dropped["no shared prompt"] == account.read:
+    if account.dropped["no shared prompt"] == account.read:
         raise DataError(
             "nothing would be learned from this source: no pair shares a prompt",
             where=account.source,
             more=[f"{row.where}: {row.reason}" for row in bad[:1]],
             fix="--data.columns prompt=COLUMN --data.columns chosen=chosen --data.columns rejected=rejected",
         )
-    if account.read and not kept:
+    if account.read == sum(account.dropped.values()):
         raise DataError(
             "nothing would be learned from this source: no row has a token to train on",
             where=account.source,
             more=[f"{row.where}: {row.reason}" for row in bad[:3]],
-            fix=longer if account.longest > plan.train.max_length else "ftcore data preview --data …",
+            fix=longer or "ftcore data preview --data …",
         )
-    if not kept:
-        raise DataError("the source holds no row", where=account.source)
-    empty = account.dropped["nothing to learn"]
-    if empty:
-        findings.append(Finding("warning", f"{account.source}: {empty} rows teach nothing and are dropped", longer))
-    if account.cut:
-        findings.append(
-            Finding(
-                "warning",
-                f"{account.source}: {account.cut} of {account.read} rows exceed {plan.train.max_length} tokens; "
-                "their end, and so the token that ends a turn, is cut off",
-                longer,
-            )
+
+
+def _remarks(
+    plan: Plan, account: Account, bad: list[BadRow], longer: str | None
+) -> Iterator[tuple[int, str, str | None]]:
+    """How many rows each remark is about, the remark, and what would help."""
+    dropped = sum(account.dropped.values()) - _undrawn(account)
+    if dropped:
+        reasons = ", ".join(
+            f"{rows:,} {reason}" for reason, rows in account.dropped.items() if not reason.startswith(_UNDRAWN)
         )
-    if account.doubled_bos:
-        findings.append(
-            Finding(
-                "warning",
-                f"{account.source}: {account.doubled_bos} rows begin with the start token twice; "
-                "take it out of the text, since the tokenizer adds one",
-            )
-        )
-    if account.special_in_text:
-        findings.append(
-            Finding(
-                "warning",
-                f"{account.source}: {account.special_in_text} rows spell a special token such as "
-                "<|endoftext|> inside their text; the model reads it as the real one",
-            )
-        )
-    if account.unlearned_turns:
-        findings.append(
-            Finding(
-                "warning",
-                f"{account.source}: {account.unlearned_turns} turns are not learned, since the chat template renders "
-                "them differently once other turns follow",
-            )
-        )
+        first = next(row for row in bad if not row.reason.startswith(_UNDRAWN))
+        short = account.dropped["nothing to learn"] + account.dropped["equal when cut"]
+        said = f"{dropped:,} of {_rows(account.read)} dropped: {reasons}; the first is {first.where}: {first.reason}"
+        yield dropped, said, longer if short else None
+    cut = (
+        f"{account.cut:,} of {_rows(account.read)} exceed {plan.train.max_length} tokens; "
+        "their end, and so the token that ends a turn, is cut off"
+    )
+    yield account.cut, cut, longer
+    doubled = "starting with the start token twice; take it out of the text, since the tokenizer adds one"
+    yield account.doubled_bos, f"{_rows(account.doubled_bos)} {doubled}", None
+    special = "with a special token such as <|endoftext|> inside the text; the model reads it as the real one"
+    yield account.special_in_text, f"{_rows(account.special_in_text)} {special}", None
+    turns = "not learned, since the chat template renders them differently once other turns follow"
+    yield account.unlearned_turns, f"{account.unlearned_turns:,} turns {turns}", None
+
+
+_UNDRAWN = "not drawn"
+
+
+def _undrawn(account: Account) -> int:
+    return sum(rows for reason, rows in account.dropped.items() if reason.startswith(_UNDRAWN))
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number:,} rows"

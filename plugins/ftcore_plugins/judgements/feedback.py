@@ -23,7 +23,9 @@ _WORDS = {
 class Feedback:
     """Rows such as `{"prompt": "Hi", "completion": "Hello!", "label": true}`, or messages with a label.
 
-    Of messages the last answer is judged. A label is true or false, 1 or 0, or a word such as good and bad.
+    Of messages the last answer is judged. A label is true or false, 1 or 0 (or -1), yes or no, good or bad, up or down,
+    positive or negative, desirable or undesirable, accepted or rejected. Ratings such as 1 to 5 are no labels: decide
+    which of them are good.
     """
 
     def recognises(self, row: Mapping[str, Any]) -> str | None:
@@ -40,7 +42,7 @@ class Feedback:
         label = needed(row, _LABELS)
         good = _is_good(row[label])
         if good is None:
-            raise ValueError(f"{label} is neither good nor bad: {row[label]!r}")
+            raise ValueError(f"{label} is neither good nor bad: {row[label]!r} (say true or false, 1 or 0, good or bad)")
         whole = first_of(row, CONVERSATIONS)
         if whole:
             turns = conversation_of(row[whole], whole, "user")

@@ -30,9 +30,7 @@ class KtoConfig(Settings):
     """Weight of a bad answer, likewise."""
 
     def weights(self, good: int, bad: int) -> tuple[float, float]:
-        """The weights of a good and of a bad answer, where there are so many of each."""
-        if not (good and bad):
-            return self.good_weight or 1.0, self.bad_weight or 1.0
+        """The weights of a good and of a bad answer, where there are so many of each, and some of both."""
         if self.good_weight is None and self.bad_weight is None:
             return max(1.0, bad / good), max(1.0, good / bad)
         return (

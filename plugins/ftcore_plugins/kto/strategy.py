@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ftcore.errors import DataError
 from ftcore.types import Finding
 
 if TYPE_CHECKING:
@@ -23,13 +24,20 @@ class Kto:
         self._config = config
 
     def trainer(self, session: Session) -> Trainer:
-        """Raises UsageError where the method adapts the model's output layer."""
+        """Raises UsageError where the method adapts the model's output layer, and DataError where answers of one kind
+        are all there is.
+        """
         from trl import KTOConfig
 
         from ftcore_plugins.kto.trainer import KtoTrainer
         from ftcore_plugins.reference.trainer import arguments, inputs
 
         good, bad = _good_and_bad(session.data.train)
+        if not (good and bad):
+            raise DataError(
+                f"all {good + bad:,} answers are {'good' if good else 'bad'}: kto learns what tells good answers from bad ones",
+                fix="ftcore data preview --strategy kto --data …",
+            )
         good_weight, bad_weight = self._config.weights(good, bad)
         if good_weight != bad_weight:
             weigh = f"a good one weighs {good_weight:.3g}, a bad one {bad_weight:.3g}"
