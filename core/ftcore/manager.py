@@ -240,17 +240,19 @@ class PluginManager:
         lines = [
             f"{plugin.key}: {plugin.problem}" for plugin in self.plugins if plugin.state not in ("active", "blocked")
         ]
+        return [*lines, *(sentence for _, sentence in self.doubles())]
+
+    def doubles(self) -> Iterator[tuple[Plugin, str]]:
+        """Plugins that offer a name which another offers too, and what to write for theirs."""
         catalogues: dict[str, Mapping[str, Sequence[Offer | Command]]] = {
             KINDS[kind].title: self.catalogue(kind) for kind in KINDS
         }
         for title, catalogue in {**catalogues, "command": self.commands()}.items():
             for name, offers in catalogue.items():
-                lines += [
-                    f"{offer.plugin.key}: the {title} {name!r} is offered twice; write {offer.qualified}"
-                    for offer in offers
-                    if len(offers) > 1 and not offer.plugin.is_built_in
-                ]
-        return lines
+                for offer in offers if len(offers) > 1 else ():
+                    if not offer.plugin.is_built_in:
+                        said = f"the {title} {name!r} is offered twice; write {offer.qualified}"
+                        yield offer.plugin, f"{offer.plugin.key}: {said}"
 
     @contextlib.contextmanager
     def sparing(self, plugin: Plugin) -> Iterator[None]:

@@ -114,6 +114,9 @@ def test_the_list_shows_states_and_reasons(ftcore: Terminal, install: Install, m
     assert "leaves:main is blocked: left out by FTCORE_PLUGINS" in listed.out
     monkeypatch.setenv("FTCORE_PLUGINS", "none")
     assert "warning" not in ftcore("list", "methods").err
+    Path("mine.py").write_text(METHOD.format(name="lora").replace("x:Y", "abc:ABC"))
+    warned = ftcore("explain", "lora", "--plugin", "mine.py").err
+    assert warned == "warning: file:mine: the tuning method 'lora' is offered twice; write mine/lora\n"
     monkeypatch.setenv("FTCORE_PLUGINS", "raisse,-leaves")
     warned = ftcore("list", "methods").err
     assert warned == "warning: FTCORE_PLUGINS names 'raisse', and there is no such plugin (did you mean 'raises'?)\n"

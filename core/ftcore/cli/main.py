@@ -150,8 +150,10 @@ class Options:
         key = (tuple(self.plugin), (*self.no_plugin, *deny), None if allow is None else tuple(allow))
         if key not in self._managers:
             manager = PluginManager.discover(*key)
-            for sentence in () if self._managers else strangers(manager.plugins):
-                click.echo(f"warning: {sentence}", err=True)
+            if not self._managers:
+                of_files = [sentence for plugin, sentence in manager.doubles() if plugin.is_file] if self.plugin else []
+                for sentence in [*strangers(manager.plugins), *of_files]:
+                    click.echo(f"warning: {sentence}", err=True)
             self._managers[key] = manager
         return self._managers[key]
 
@@ -263,7 +265,7 @@ def _show(error: FtcoreError) -> int:
 
 def _crash(error: Exception) -> int:
     """A bug: all that helps to mend it goes into a file, and the terminal is told whose it is."""
-    from ftcore.cli.blame import culprit
+    from ftcore.loading.blame import culprit
 
     report = f"report it with the file {_crash_file(error)}"
     said = f"{type(error).__name__}: {error}"

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ftcore.errors import FtcoreError, PluginError
+from ftcore.loading.blame import culprit
+from ftcore.loading.words import definition
 from ftcore.protocols import RememberingReward, Reward
 from ftcore.run.plan import RewardChoice
 from ftcore.types import Sample
@@ -67,15 +69,15 @@ def _numbers(choice: RewardChoice, function: Reward, samples: Sequence[Sample]) 
         return []
     given = _ask(choice, function, samples)
     if len(given) != len(samples):
-        raise _broken(choice, f"gave {len(given)} scores for {len(samples)} answers", samples[0])
+        raise _broken(choice, function, f"gave {len(given)} scores for {len(samples)} answers", samples[0])
     numbers = []
     for sample, score in zip(samples, given, strict=True):
         try:
             number = float(score)
         except (TypeError, ValueError):
-            raise _broken(choice, f"gave {score!r}, which is no number", sample) from None
+            raise _broken(choice, function, f"gave {score!r}, which is no number", sample) from None
         if not math.isfinite(number):
-            raise _broken(choice, f"gave {number}, which is not finite", sample)
+            raise _broken(choice, function, f"gave {number}, which is not finite", sample)
         numbers.append(number)
     return numbers
 
@@ -87,10 +89,11 @@ def _ask(choice: RewardChoice, function: Reward, samples: Sequence[Sample]) -> l
         raise
     except Exception as error:
         what = f"raised {type(error).__name__}: {error}"
-        raise _broken(choice, what, _culprit(function, samples)) from error
+        at = culprit(error, [choice.function.plugin])
+        raise _broken(choice, function, what, _sample(function, samples), at and at[1]) from error
 
 
-def _culprit(function: Reward, samples: Sequence[Sample]) -> Sample:
+def _sample(function: Reward, samples: Sequence[Sample]) -> Sample:
     """The first sample that makes the function raise by itself; the first of all when none does."""
     for sample in samples:
         try:
@@ -100,11 +103,13 @@ def _culprit(function: Reward, samples: Sequence[Sample]) -> Sample:
     return samples[0]
 
 
-def _broken(choice: RewardChoice, what: str, sample: Sample) -> PluginError:
+def _broken(
+    choice: RewardChoice, function: Reward, what: str, sample: Sample, where: str | None = None
+) -> PluginError:
     plugin = choice.function.plugin
     return PluginError(
         f"the reward function {choice.function.spec.name!r} {what}",
-        where=plugin.place,
+        where=where or definition(function.scores) or plugin.place,
         fix=f"ftcore plugins check {f'--plugin {plugin.module}' if plugin.is_file else plugin.name}",
         more=[f"prompt: {_short(sample.prompt)!r}", f"answer: {_short(sample.output)!r}"],
     )
