@@ -16,6 +16,7 @@ It deliberately carries no traceback: whoever reads it is not debugging ftcore.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -127,6 +128,22 @@ def closest(word: str, choices: Iterable[str]) -> str | None:
         return difflib.SequenceMatcher(None, choice, word.lower()).ratio(), choice[0] == word[0].lower()
 
     return max(near, key=likeness, default=None)
+
+
+def by_its_letter(word: str, helps: Mapping[str, str]) -> str | None:
+    """The setting that a paper calls by a Greek letter: of `simpo` gamma is the margin, as its help says.
+
+    >>> by_its_letter("gamma", {"beta": "How dear it is.", "margin": "γ of the paper."})
+    'margin'
+    """
+    import unicodedata  # 3 ms, and few lines are wrong
+
+    try:
+        letter = unicodedata.lookup(f"greek small letter {word.replace('lambda', 'lamda')}")  # so Unicode spells it
+    except KeyError:
+        return None
+    names = [name for name, text in helps.items() if re.search(rf"\b{letter}\b", text)]
+    return names[0] if len(names) == 1 else None
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

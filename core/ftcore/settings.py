@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ftcore.errors import FtcoreError, UsageError, closest
+from ftcore.errors import FtcoreError, UsageError, by_its_letter, closest
 
 
 class Settings(BaseModel):
@@ -50,7 +50,7 @@ def _problem(detail: Any, model: type[Settings], section: str, where: Any) -> Ft
     given = shown(path[-1] if path else "", detail["input"])
     if detail["type"] == "extra_forbidden":
         known = _fields(model, path[:-1])
-        near = closest(path[-1], known)
+        near = closest(path[-1], known) or by_its_letter(path[-1], known)
         prefix = key.rpartition(".")[0]
         fix = f"{prefix}.{near}" if near and prefix else near
         return UsageError(
@@ -83,8 +83,9 @@ def shown(name: str, value: Any) -> Any:
     return "…" if re.search(r"(^|_)(key|secret|password|token)$", name, re.IGNORECASE) else value
 
 
-def _fields(model: Any, path: list[str]) -> list[str]:
+def _fields(model: Any, path: list[str]) -> dict[str, str]:
+    """The settings there, each with what it does."""
     for part in path:
         field = getattr(model, "model_fields", {}).get(part)
         model = field.annotation if field else None
-    return list(getattr(model, "model_fields", {}))
+    return {name: field.description or "" for name, field in getattr(model, "model_fields", {}).items()}

@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import sys
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ import click
 
 import ftcore
 from ftcore.cli.lazy import LazyGroup
-from ftcore.errors import FtcoreError, PluginError, UsageError, closest
+from ftcore.errors import FtcoreError, PluginError, UsageError, by_its_letter, closest
 from ftcore.loading.policy import strangers
 from ftcore.manager import Command, Plugin, PluginManager
 from ftcore.specs import KINDS
@@ -203,14 +202,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
     command = error.ctx.command_path if error.ctx else "ftcore"
-    everywhere = [name for p in cli.params for name in p.opts]
     parameters = error.ctx.command.get_params(error.ctx) if error.ctx else ()
-    known = [name for p in parameters if isinstance(p, click.Option) for name in p.opts] + everywhere
     prefix, dot, setting = error.option_name.partition(".")
-    siblings = [name.partition(".")[2] for name in known if name.startswith(f"{prefix}.")]
+    helps = {name: p.help or "" for p in parameters if isinstance(p, click.Option) for name in p.opts}
+    siblings = {name.partition(".")[2]: text for name, text in helps.items() if name.startswith(f"{prefix}.")}
+    known = [*helps, *(name for p in cli.params for name in p.opts)]
     # `--epochs` means `--train.epochs`, and a wrong setting of a method is meant for a method.
     named = [name for name in known if name.rpartition(".")[2] == error.option_name.removeprefix("--")]
-    near = (closest(setting, siblings) or _by_its_letter(prefix, setting, parameters)) if dot else None
+    near = (closest(setting, siblings) or by_its_letter(setting, siblings)) if dot else None
     guess = f"{prefix}.{near}" if near else named[0] if named else None if dot else closest(error.option_name, known)
     if not guess and (elsewhere := _of_another(prefix.removeprefix("--"), setting)):
         return elsewhere
@@ -225,17 +224,6 @@ def _as_typed(option: str) -> str:
     """The option as it stands on the line: click gives it with underscores where a command takes both."""
     names = (word.partition("=")[0] for word in options.typed)
     return next((name for name in names if name.replace("-", "_") == option.replace("-", "_")), option)
-
-
-def _by_its_letter(prefix: str, setting: str, parameters: Sequence[click.Parameter]) -> str | None:
-    """The setting that the paper calls by a Greek letter: of `simpo` gamma is the margin, as its help says."""
-    try:
-        letter = unicodedata.lookup(f"greek small letter {setting.replace('lambda', 'lamda')}")  # so Unicode spells it
-    except KeyError:
-        return None
-    options = [p for p in parameters if isinstance(p, click.Option) and re.search(rf"\b{letter}\b", p.help or "")]
-    names = [name for p in options for name in p.opts if name.startswith(f"{prefix}.")]
-    return names[0].partition(".")[2] if len(names) == 1 else None
 
 
 def _of_another(axis: str, setting: str) -> UsageError | None:

@@ -21,6 +21,9 @@ from ftcore.run.runfile import RunFile, read_run_file
 from ftcore.settings import Settings
 from ftcore.specs import KINDS
 
+SHOWN = 16
+"""Names of components in the help of an option; of more there is a list of its own."""
+
 HELP = {
     "model": "Which model: a folder, a finished run, a .gguf file, a hub id, or a loader's name.",
     "data": "Which examples: a file, a folder, or a source such as hub:OWNER/NAME. May be given several times.",
@@ -42,6 +45,15 @@ class Axis(click.Option):
     def __init__(self, kind: str) -> None:
         super().__init__([f"--{kind}", kind], multiple=kind in LISTS, help=HELP[kind], metavar="NAME")
         self._kind = kind
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """With the names that there are, or the command that lists them where they are many."""
+        from ftcore.cli.main import options
+
+        names = list(options.manager().catalogue(self._kind))
+        known = ", ".join(names) if len(names) <= SHOWN else f"see ftcore list {KINDS[self._kind].plural}"
+        record = super().get_help_record(ctx)
+        return (record[0], f"{record[1]} [{known}]") if record else None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:  # noqa: ARG002
         from click.shell_completion import CompletionItem

@@ -138,6 +138,9 @@ class _Said:
                 value=", ".join(settings),
                 fix=more,
             )
+        for key in settings.keys() - offer.fields().keys():
+            if owners := with_setting(self._manager, axis, key):
+                more = f"name: {owners[0]}, which has {key}"
         checked = self._checked(model, settings, prefix, more) if model else None
         return Choice(axis, spec, checked, offer.plugin, typed(self._manager.catalogue(axis), offer))
 
