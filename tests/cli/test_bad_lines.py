@@ -18,7 +18,10 @@ from tests.conftest import Terminal, echo_rows, write_rows
         ("modle: x\n", ["run.yaml:1:8: there is no key 'modle' (did you mean 'model'?)", "try: model: …"]),
         ("zzzz: x\n", ["there is no key 'zzzz'", "keys: model, data, method"]),
         ("method:\n  name: lora\n  rnak: 3\n", ["run.yaml:3:9", "did you mean 'method.rank'?", "--method.rank 3"]),
-        ("method: {name: full, rank: 8}\n", ["run.yaml:1:28", "no setting 'method.rank'", "try: name: lora, which has rank"]),
+        (
+            "method: {name: full, rank: 8}\n",
+            ["run.yaml:1:28", "no setting 'method.rank'", "try: name: lora, which has rank"],
+        ),
         ("strategy: {name: simpo, gamma: 1}\n", ["run.yaml:1:32", "(did you mean 'strategy.margin'?)"]),
         ("method: {name: lora, zzz: 3}\n", ["run.yaml:1:27", "settings here: rank, alpha", "ftcore explain lora"]),
         ("train:\n  epohcs: 3\n", ["run.yaml:2:11", "did you mean 'train.epochs'?"]),

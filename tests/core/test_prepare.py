@@ -205,7 +205,10 @@ def test_a_row_that_is_cut_is_counted_and_the_fix_names_the_length_that_is_neede
 def test_a_row_whose_prompt_fills_the_limit_is_dropped_with_its_place(tmp_path: Path):
     rows = prepared(tmp_path, [*echo_rows(9), {"prompt": "x" * 300, "completion": "y"}], train__max_length=64)
     assert rows.account()["dropped"] == {"nothing to learn": 1}
-    assert any("1 of 10 rows dropped: 1 nothing to learn; the first is source0.jsonl:10: nothing" in message for message in messages(rows))
+    assert any(
+        "1 of 10 rows dropped: 1 nothing to learn; the first is source0.jsonl:10: nothing" in message
+        for message in messages(rows)
+    )
     [dropped] = quarantine(tmp_path)
     assert dropped["where"] == "source0.jsonl:10"
     assert dropped["reason"].startswith("nothing to learn: the prompt alone fills train.max_length 64")

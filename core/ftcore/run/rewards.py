@@ -103,13 +103,11 @@ def _sample(function: Reward, samples: Sequence[Sample]) -> Sample:
     return samples[0]
 
 
-def _broken(
-    choice: RewardChoice, function: Reward, what: str, sample: Sample, where: str | None = None
-) -> PluginError:
+def _broken(choice: RewardChoice, function: Reward, what: str, sample: Sample, at: str | None = None) -> PluginError:
     plugin = choice.function.plugin
     return PluginError(
         f"the reward function {choice.function.spec.name!r} {what}",
-        where=where or definition(function.scores) or plugin.place,
+        where=at or definition(function.scores) or plugin.place,
         fix=f"ftcore plugins check {f'--plugin {plugin.module}' if plugin.is_file else plugin.name}",
         more=[f"prompt: {_short(sample.prompt)!r}", f"answer: {_short(sample.output)!r}"],
     )

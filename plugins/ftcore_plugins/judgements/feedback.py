@@ -42,7 +42,9 @@ class Feedback:
         label = needed(row, _LABELS)
         good = _is_good(row[label])
         if good is None:
-            raise ValueError(f"{label} is neither good nor bad: {row[label]!r} (say true or false, 1 or 0, good or bad)")
+            raise ValueError(
+                f"{label} is neither good nor bad: {row[label]!r} (say true or false, 1 or 0, good or bad)"
+            )
         whole = first_of(row, CONVERSATIONS)
         if whole:
             turns = conversation_of(row[whole], whole, "user")

@@ -34,8 +34,9 @@ class Kto:
 
         good, bad = _good_and_bad(session.data.train)
         if not (good and bad):
+            kind = "good" if good else "bad"
             raise DataError(
-                f"all {good + bad:,} answers are {'good' if good else 'bad'}: kto learns what tells good answers from bad ones",
+                f"all {good + bad:,} answers are {kind}: kto learns what tells good answers from bad ones",
                 fix="ftcore data preview --strategy kto --data …",
             )
         good_weight, bad_weight = self._config.weights(good, bad)
