@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 def train(plan: Planned, metric: Key) -> list[Absent]:
     """Train what is not finished; what failed is returned with its reason. Raises Interrupted."""
     done = finished(plan.jobs)
-    steps = next((job.plan.train.steps or read(job.folder, job.name).steps for job in done), None)
     failed = []
     with Runner().listening() as runner, shown() as screen:
         _say(plan, done, screen)
@@ -28,18 +27,17 @@ def train(plan: Planned, metric: Key) -> list[Absent]:
             if job in done:
                 continue
             title = f"{job.name} ({number} of {len(plan.jobs)})"
-            outcome = _one(runner, screen, job, title, job.plan.train.steps or steps)
+            outcome = _one(runner, screen, job, title)
             if isinstance(outcome, Absent):
                 failed.append(outcome)
                 screen.line(f"  failed: {outcome.reason}")
             else:
-                steps = outcome.steps  # where epochs are given, only a finished run knows; it is the same for all
                 screen.note(f"  {_in_short(outcome, metric)}")
     return failed
 
 
-def _one(runner: Runner, screen: Screen, job: Job, title: str, steps: int | None) -> Result | Absent:
-    screen.phase(title, steps)
+def _one(runner: Runner, screen: Screen, job: Job, title: str) -> Result | Absent:
+    screen.phase(title, job.plan.steps)
     failure = runner.run(job, screen.advance)
     screen.end_phase(failed=failure is not None)
     if failure:

@@ -13,6 +13,9 @@ def ftcore_model_loaders():
         packages=("gguf",),
         extra="gguf",
         default=True,
+        # The rate with which SmolLM2's authors tuned this size, for methods that have none or give way. LoRA's usual
+        # 2e-4 is for models of billions: with it the demo's rows bring 22 % exact matches instead of 88 %.
+        defaults={"learning_rate": 1e-3},
     )
 
 
@@ -25,7 +28,4 @@ def ftcore_dataset_sources():
         config=Ref("ftcore_plugins.demo.config:DemoDataConfig"),
         factory=Ref("ftcore_plugins.demo.source:DemoOrders"),
         default=True,
-        # The rate with which SmolLM2's authors tuned this size, for methods that have none or give way. With LoRA's
-        # usual 2e-4 the demo's few rows teach too little: 22 % exact matches.
-        defaults={"learning_rate": 1e-3},
     )

@@ -37,7 +37,7 @@ def train(jobs: Sequence[Job], folder: Path, again: str) -> None:
 
 
 def _one(runner: Runner, screen: Screen, job: Job, title: str, again: str) -> None:
-    screen.phase(title, job.plan.train.steps)
+    screen.phase(title, job.plan.steps)
     failure = runner.run(job, screen.advance)
     screen.end_phase(failed=failure is not None)
     if failure is None:
