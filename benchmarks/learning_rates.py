@@ -14,7 +14,7 @@ import math
 from pathlib import Path
 
 from ftcore.cli.main import main as ftcore
-from ftcore.cli.main import options
+from ftcore.line import options
 from ftcore.manager import PluginManager
 
 FACTOR = 3.0

@@ -168,6 +168,10 @@ def _spread(value: object, most: int) -> list[str]:
     return textwrap.wrap(text, WIDTH, max_lines=most, placeholder=" …", break_long_words=False, break_on_hyphens=False)
 
 
-def _short(value: object, width: int = WIDTH) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= width else text[: width - 1] + "…"
+def short(text: str, width: int = 80) -> str:
+    """The beginning of a long text, with `…` behind it."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _short(value: object) -> str:
+    return short(" ".join(str(value).split()), WIDTH)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ftcore.cli.main import options
 from ftcore.events import (
     CheckpointWritten,
     Evaluated,
@@ -19,6 +18,7 @@ from ftcore.events import (
     RunStarted,
     StepDone,
 )
+from ftcore.line import options
 from ftcore.loading.front import check_hooks
 from ftcore.protocols import Reporter
 from ftcore.types import Evaluation, Finding

@@ -19,7 +19,7 @@ GIB = 1 << 30
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def doctor(as_json: bool) -> None:
     """Examine the installation and the machine: versions, hardware backends, disk, plugins."""
-    from ftcore.cli.main import options
+    from ftcore.line import options
     from ftcore.run.report import versions
 
     manager = options.manager()

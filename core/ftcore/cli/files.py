@@ -113,7 +113,7 @@ init = ComponentCommand(
 @click.command
 def schema() -> None:
     """Print the JSON Schema of run files, with the settings of every installed plugin, for editors."""
-    from ftcore.cli.main import options
+    from ftcore.line import options
 
     click.echo(json.dumps(run_file_schema(options.manager()), indent=2))
 

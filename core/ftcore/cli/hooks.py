@@ -28,7 +28,7 @@ def hooks(name: str | None, as_json: bool) -> None:
     Shown are its signature, when it is called, the fields of the records that it yields or is given, the methods of
     what their factories build, and who implements it.
     """
-    from ftcore.cli.main import options
+    from ftcore.line import options
 
     functions = hook_functions()
     if name is not None and name not in functions:

@@ -32,7 +32,7 @@ def list_(what: str | None, as_json: bool) -> None:
     WHAT is one of loaders, sources, formats, methods, strategies, backends, rewards, evaluators, exporters, reporters,
     commands. Without it, everything that a run is made of.
     """
-    from ftcore.cli.main import options
+    from ftcore.line import options
 
     if what in ("command", "commands"):
         _list_commands(options.manager(), as_json)
@@ -78,7 +78,7 @@ def _list_commands(manager: PluginManager, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def explain(name: str, as_json: bool) -> None:
     """Show the facts and the settings of the component NAME."""
-    from ftcore.cli.main import options
+    from ftcore.line import options
 
     manager = options.manager()
     found = [(kind, offer) for kind in KINDS for offer in _offers(manager, kind) if _is_called(manager, offer, name)]

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,8 @@ import click
 import ftcore
 from ftcore.cli.lazy import LazyGroup
 from ftcore.errors import FtcoreError, PluginError, UsageError, by_its_letter, closest
-from ftcore.loading.policy import strangers
-from ftcore.manager import Command, Plugin, PluginManager
+from ftcore.line import options
+from ftcore.manager import Command
 from ftcore.specs import KINDS
 from ftcore.unknown import with_setting
 
@@ -114,59 +113,6 @@ def cli(**_: Any) -> None:
     anywhere on the line.
     """
 
-
-class Options:
-    """The options that may stand anywhere, taken out of the line before click reads it."""
-
-    def __init__(self) -> None:
-        self.json_errors = False
-        self.typed: Sequence[str] = ()
-        self.plugin: list[str] = []
-        self.no_plugin: list[str] = []
-        self._managers: dict[tuple[Any, Any, Any], PluginManager] = {}
-
-    def take(self, arguments: Sequence[str]) -> list[str]:
-        self.typed, rest, waiting = arguments, [], iter(arguments)
-        for argument in waiting:
-            name, equals, value = argument.partition("=")
-            if argument == "--json-errors":
-                self.json_errors = True
-            elif name in ("--plugins", "--no-plugins"):
-                # A component of that file would be missed before click came to the option.
-                right, file = name.removesuffix("s"), value or next(waiting, "FILE")
-                raise UsageError(f"there is no option {name} (did you mean {right}?)", fix=f"{right} {file}")
-            elif name in ("--plugin", "--no-plugin"):
-                text = value if equals else next(waiting, None)
-                if text is None:
-                    raise UsageError(f"{name} wants a value", fix=f"{name} NAME")
-                (self.plugin if name == "--plugin" else self.no_plugin).append(text)
-            else:
-                rest.append(argument)
-        return rest
-
-    def manager(self, deny: Sequence[str] = (), allow: Sequence[str] | None = None) -> PluginManager:
-        """The plugins of this process, discovered once."""
-        key = (tuple(self.plugin), (*self.no_plugin, *deny), None if allow is None else tuple(allow))
-        if key not in self._managers:
-            manager = PluginManager.discover(*key)
-            if not self._managers:
-                of_files = [sentence for plugin, sentence in manager.doubles() if plugin.is_file] if self.plugin else []
-                for sentence in [*strangers(manager.plugins), *of_files]:
-                    click.echo(f"warning: {sentence}", err=True)
-            self._managers[key] = manager
-        return self._managers[key]
-
-    @property
-    def files(self) -> str:
-        """The plugin files of this line, to stand at the end of another line that needs them too."""
-        return "".join(f" --plugin {shlex.quote(file)}" for file in self.plugin)
-
-    def plugins(self) -> list[Plugin]:
-        """Every plugin that was found so far."""
-        return [plugin for manager in self._managers.values() for plugin in manager.plugins]
-
-
-options = Options()
 
 _OF_A_RUN = re.compile(r"ftcore (chat|merge|report|resume) [^,]+$")
 """A fix that is a line about a run: what made the run must be there again."""

@@ -48,7 +48,7 @@ class Axis(click.Option):
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """With the names that there are, or the command that lists them where they are many."""
-        from ftcore.cli.main import options
+        from ftcore.line import options
 
         names = list(options.manager().catalogue(self._kind))
         known = ", ".join(names) if len(names) <= SHOWN else f"see ftcore list {KINDS[self._kind].plural}"
@@ -58,7 +58,7 @@ class Axis(click.Option):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:  # noqa: ARG002
         from click.shell_completion import CompletionItem
 
-        from ftcore.cli.main import options
+        from ftcore.line import options
 
         offers = options.manager().catalogue(self._kind).items()
         names = [CompletionItem(name, help=o[0].spec.summary) for name, o in offers if name.startswith(incomplete)]
@@ -91,7 +91,7 @@ class ComponentCommand(click.Command):
     """A command whose options depend on the components that its own line chooses."""
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
-        from ftcore.cli.main import options
+        from ftcore.line import options
 
         self.run_file, self.line = RunFile(), list(args)
         if not extra.get("resilient_parsing"):
@@ -131,7 +131,7 @@ def _spellings(setting: Setting) -> set[str]:
 
 def manager_for(run_file: RunFile) -> PluginManager:
     """The plugins that a run file's `plugins` table leaves in place."""
-    from ftcore.cli.main import options
+    from ftcore.line import options
 
     allow, deny = read_table(run_file.values.get("plugins"), run_file.places.get("plugins"))
     return options.manager(deny, allow)

@@ -36,7 +36,7 @@ def list_(as_json: bool) -> None:
     `blocked` was left out on request; `incompatible` needs another version of ftcore; `hung` stood still while it was
     imported, and is not tried again; `broken` raised, or offers what no plugin can. The reasons stand below the table.
     """
-    from ftcore.cli.main import options
+    from ftcore.line import options
 
     manager = options.manager()
     records = describe(manager)

@@ -32,7 +32,7 @@ def check(plugin: str | None, as_json: bool) -> int:
     the files that --plugin names, or else every plugin that is not built in. `passed in part` means that promises were
     left out, for want of what FTCORE_CHECK in the plugin can give. Ends with 7 when a promise is broken.
     """
-    from ftcore.cli.main import options
+    from ftcore.line import options
 
     _must_have_pytest()
     if plugin:

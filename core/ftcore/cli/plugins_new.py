@@ -68,7 +68,7 @@ def _must_be_a_name(package: Package) -> None:
 
 def _must_be_free(package: Package) -> None:
     """Raise for a name under which the package could not be imported, or its component not be found."""
-    from ftcore.cli.main import options
+    from ftcore.line import options
 
     other = f"my-{package.component}"
     if package.module in sys.stdlib_module_names or importlib.util.find_spec(package.module):

@@ -137,7 +137,8 @@ def resume(folder: Path, as_json: bool) -> None:
 
 def _owner(folder: Path) -> click.Command | None:
     """The plugin's command that goes on with a folder which is no run's but its own."""
-    from ftcore.cli.main import load_command, options
+    from ftcore.cli.main import load_command
+    from ftcore.line import options
 
     if (folder / "run.yaml").is_file():
         return None

@@ -28,7 +28,7 @@ RUN = click.Path(path_type=Path)
 )
 def chat(folder: Path, prompt: str | None, system: str | None, max_new_tokens: int, temperature: float) -> None:
     """Talk to the model of the finished run in the folder RUN. An empty line ends the conversation."""
-    from ftcore.cli.main import options
+    from ftcore.line import options
     from ftcore.run.folder import read_json
     from ftcore.run.reload import reload
 
@@ -80,7 +80,7 @@ def merge(folder: Path, out: Path | None, dtype: str, as_json: bool) -> None:
 
     The merge is done in full precision and compared with the adapter before anything is written.
     """
-    from ftcore.cli.main import options
+    from ftcore.line import options
     from ftcore.run.merge import merge as fold
 
     target = out or folder / "merged"
@@ -102,8 +102,8 @@ def merge(folder: Path, out: Path | None, dtype: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print report.json.")
 def report(folder: Path, as_json: bool) -> None:
     """Show the result of the finished run RUN again, and write its report.html anew."""
-    from ftcore.cli.main import options
     from ftcore.events import RunFinished
+    from ftcore.line import options
     from ftcore.run.announce import Announcer
     from ftcore.run.folder import read_json
     from ftcore.run.resolve import resolve_run

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ftcore.errors import FtcoreError, PluginError
+from ftcore.errors import FtcoreError, PluginError, short
 from ftcore.loading.blame import culprit
 from ftcore.loading.words import definition
 from ftcore.protocols import RememberingReward, Reward
@@ -109,9 +109,5 @@ def _broken(choice: RewardChoice, function: Reward, what: str, sample: Sample, a
         f"the reward function {choice.function.spec.name!r} {what}",
         where=at or definition(function.scores) or plugin.place,
         fix=f"ftcore plugins check {f'--plugin {plugin.module}' if plugin.is_file else plugin.name}",
-        more=[f"prompt: {_short(sample.prompt)!r}", f"answer: {_short(sample.output)!r}"],
+        more=[f"prompt: {short(sample.prompt)!r}", f"answer: {short(sample.output)!r}"],
     )
-
-
-def _short(text: str, width: int = 80) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"

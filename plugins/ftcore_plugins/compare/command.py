@@ -129,7 +129,7 @@ def _trained(
 
 
 def _finished(folders: Sequence[str], metric: str | None) -> Comparison:
-    from ftcore.cli.main import options
+    from ftcore.line import options
     from ftcore_plugins.compare.comparison import compare as compared
     from ftcore_plugins.compare.plans import places
 

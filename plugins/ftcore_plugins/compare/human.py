@@ -42,7 +42,7 @@ def _human(
     answers side by side, the sides shuffled, to everybody who opens it; at Ctrl-C the share of prompts that RUN won is
     shown with its interval. Typed again, the same line goes on judging.
     """
-    from ftcore.cli.main import options
+    from ftcore.line import options
     from ftcore_plugins.sample.asking import names
 
     if len(runs) != 2 or runs[0].resolve() == runs[1].resolve():

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftcore.cli.main import options
 from ftcore.events import Evaluated, RunStarted
+from ftcore.line import options
 from ftcore.run.plan import Choice, Plan
 from ftcore_plugins.metrics.comparison import label
 from ftcore_plugins.metrics.words import count, counted, number, share, short_count

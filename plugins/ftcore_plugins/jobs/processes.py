@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ftcore.cli.main import options
 from ftcore.errors import FtcoreError, Interrupted, ResourceError, from_record
+from ftcore.line import options
 from ftcore.run.folder import write_text
 from ftcore.run.runfile import dump_run_file
 from ftcore_plugins.jobs.job import Job, state

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ftcore.errors import short
+
 Plans = Mapping[str, Mapping[str, Any]]
 """Run files by the name that their run has in the comparison."""
 
@@ -23,7 +25,7 @@ def differing(what: str, values: Mapping[str, Any]) -> Iterator[str]:
     texts = {name: str(value) for name, value in values.items()}
     if len(set(texts.values())) > 1:
         parts = [
-            f"{_short(text)} for {', '.join(name for name in texts if texts[name] == text)}"
+            f"{short(text, 40)} for {', '.join(name for name in texts if texts[name] == text)}"
             for text in dict.fromkeys(texts.values())
         ]
         yield f"{what} is {', '.join(parts)}"
@@ -49,7 +51,3 @@ def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         return
     for key, child in children:
         yield from flattened(child, f"{prefix}.{key}" if prefix else str(key))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:39]}…"

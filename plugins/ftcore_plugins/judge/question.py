@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from ftcore.errors import short
 from ftcore.types import Sample
 from ftcore_plugins.judge.config import JudgeConfig
 
@@ -36,11 +37,9 @@ def score(reply: str, config: JudgeConfig) -> float:
     said = reply.rpartition("</think>")[2].strip()
     number = _number(said)
     if number is None:
-        raise ValueError(f"gave no score: {_short(said)!r}")
+        raise ValueError(f"gave no score: {short(said)!r}")
     if not config.lowest <= number <= config.highest:
-        raise ValueError(
-            f"gave {number:g}, which is not from {config.lowest:g} to {config.highest:g}: {_short(said)!r}"
-        )
+        raise ValueError(f"gave {number:g}, which is not from {config.lowest:g} to {config.highest:g}: {short(said)!r}")
     return number
 
 
@@ -62,7 +61,3 @@ def _as_number(value: Any) -> float | None:
         return None if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _short(text: str, width: int = 80) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"

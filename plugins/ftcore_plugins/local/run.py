@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.cli.main import options as typed
 from ftcore.errors import FtcoreError
+from ftcore.line import options as typed
 from ftcore.run.finished import plan_of
 from ftcore.run.plan import Plan
 from ftcore.types import Finding

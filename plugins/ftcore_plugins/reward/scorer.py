@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.cli.main import options
 from ftcore.errors import FtcoreError
+from ftcore.line import options
 from ftcore.run.checkpoint import restore_rng, rng_state
 from ftcore.run.finished import plan_of
 from ftcore.run.reload import reload

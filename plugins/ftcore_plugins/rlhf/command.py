@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from ftcore.cli.main import options
 from ftcore.cli.outlook import outlook
 from ftcore.cli.run import CONTEXT
 from ftcore.errors import UsageError, closest, did_you_mean
+from ftcore.line import options
 from ftcore.run.folder import writable, write_text
 from ftcore.run.runfile import dump_run_file
 from ftcore_plugins.jobs.job import Job, folder_for
