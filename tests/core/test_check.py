@@ -150,7 +150,7 @@ def test_twenty_bad_rows_are_kept_and_the_others_counted(tiny: Path, tmp_path: P
 def test_bad_rows_that_may_be_dropped_are_a_warning(tiny: Path, tmp_path: Path):
     rows = write_rows(tmp_path / "bad.jsonl", [*echo_rows(5), {"prompt": "a", "completion": None}])
     plan = checked(tmp_path, tiny, data=[str(rows)], data__bad_rows="drop")
-    assert any(note.startswith("warning: ") and "1 bad row will be dropped" in note for note in notes(plan))
+    assert any(note.startswith("warning: ") and " dropped: 1 bad row; the first is " in note for note in notes(plan))
 
 
 def test_a_format_by_name_that_fits_no_row(tiny: Path, tmp_path: Path):
@@ -230,3 +230,22 @@ def test_a_plugin_may_refuse_and_is_named(tiny: Path, tmp_path: Path):
 
 def test_a_plugin_that_stumbles_over_a_plan_does_not_stop_it(tiny: Path, tmp_path: Path):
     assert len(notes(checked(tmp_path, tiny, FINDINGS.format(body="raise ValueError(plan)")))) == 1
+
+
+def test_pairs_that_teach_nothing_are_counted_before_anything_loads(tiny: Path, tmp_path: Path):
+    pair = {"prompt": "Hi", "chosen": "Hello!", "rejected": "What?"}
+    equal = {**pair, "rejected": "Hello!"}
+    rows = write_rows(tmp_path / "pairs.jsonl", [{**pair, "prompt": f"Hi {n}"} for n in range(8)] + [equal, equal])
+    plan = checked(tmp_path, tiny, data=[str(rows)], strategy="dpo", data__bad_rows="stop")
+    said = "2 of 10 rows dropped: 2 equal sides; the first is pairs.jsonl:9: both sides are equal"
+    assert any(said in note for note in notes(plan))
+    assert plan.rows is not None
+    assert plan.rows.train + plan.rows.heldout == 8
+
+
+def test_pairs_of_which_none_teaches_anything_are_refused(tiny: Path, tmp_path: Path):
+    pair = {"prompt": "Hi", "chosen": "Hello!", "rejected": "Hello!"}
+    rows = write_rows(tmp_path / "pairs.jsonl", [pair] * 3)
+    error = refusal(tmp_path, tiny, data=[str(rows)], strategy="dpo")
+    assert error.what == "nothing would be learned from this source: of 3 rows 3 equal sides"
+    assert error.more[0].endswith("pairs.jsonl:1: both sides are equal, so neither is the better one")

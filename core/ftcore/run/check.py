@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.util
 import math
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, PolicyError, ResourceError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.run import optimizers
-from ftcore.run.plan import Choice, DataChoice, Plan, Rows
-from ftcore.run.rows import Recognised, drawn, label, read, recognise, refuse_bad_rows, wanted_heldout
+from ftcore.run.plan import Choice, DataChoice, Plan
+from ftcore.run.rows import Recognised, label, recognise
+from ftcore.run.usable import Usable, looked_through, split, unanswered
 from ftcore.specs import StrategySpec
-from ftcore.types import BadRow, Finding
+from ftcore.types import Finding
 
 UNUSUAL = 30
 """So many times the usual learning rate is a slip: tuning it by hand moves it by factors of two to ten."""
-
-NAMED_BAD_ROWS = 20
-"""Bad rows kept for the message; a broken file may hold millions."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Usable:
-    """A source's usable rows, how many of them it holds out itself, and how often each counts. `equal` counts those
-    that read the same, which stay on one side, and `answered` those with a right answer to compare with."""
-
-    rows: int
-    marked: int
-    weight: float
-    equal: Counter[bytes]
-    answered: int
 
 
 def check(plan: Plan, manager: PluginManager, trains: bool = True) -> Plan:
@@ -50,11 +34,11 @@ def check(plan: Plan, manager: PluginManager, trains: bool = True) -> Plan:
     _refuse(_by_opening(plan, manager, findings, recognised))
     findings += _learning_rate(plan)
     findings += _unheard_rewards(plan)
-    usable: list[Usable] = []
-    _refuse(_rows(recognised, findings, usable))
+    rows: list[Usable] = []
+    _refuse(looked_through(recognised, findings, rows))
     if trains:
-        _refuse(_unanswered(plan, usable))
-    plan = dataclasses.replace(plan, rows=_split(plan, usable))
+        _refuse(unanswered(plan, rows))
+    plan = dataclasses.replace(plan, rows=split(plan, rows))
     for plugin, found in manager.each("ftcore_plan_findings", plan=plan):
         theirs: list[Finding] = []
         with manager.sparing(plugin):
@@ -231,68 +215,6 @@ def _out(plan: Plan) -> Iterator[FtcoreError]:
 
 def _free(folder: Path) -> Path:
     return next(path for n in range(2, 10_000) if not (path := folder.with_name(f"{folder.name}-{n}")).exists())
-
-
-def _rows(
-    sources: list[tuple[DataChoice, Recognised]], findings: list[Finding], usable: list[Usable]
-) -> Iterator[FtcoreError]:
-    """Read every row of local sources once, for bad ones."""
-    for entry, recognised in sources:
-        bad: list[BadRow] = []
-        total_bad = good = marked = answered = 0
-        equal: Counter[bytes] = Counter()
-        for row in read(entry, recognised):
-            if isinstance(row, BadRow):
-                total_bad += 1
-                if len(bad) < NAMED_BAD_ROWS:
-                    bad.append(row)
-            else:
-                good += 1
-                marked += row.heldout
-                answered += bool(getattr(row.example, "reference", True))
-                equal[hashlib.blake2b(repr(row.example).encode("utf-8", "replace"), digest_size=16).digest()] += 1
-        usable.append(Usable(good, marked, entry.settings.weight, equal, answered))
-        if not good:
-            reasons = [f"{row.where}: {row.reason}" for row in bad[:3]]
-            fix = "--data.format auto" if entry.settings.format != "auto" else "mend the rows, or --data ANOTHER"
-            yield DataError(
-                f"the source holds no usable row of the format {recognised.name!r}",
-                where=label(entry),
-                more=reasons,
-                fix=fix,
-            )
-            continue
-        try:
-            refuse_bad_rows(entry, bad, total_bad)
-        except DataError as error:
-            yield error
-        if total_bad:
-            rows = "1 bad row" if total_bad == 1 else f"{total_bad:,} bad rows"
-            findings.append(Finding("warning", f"{label(entry)}: {rows} will be dropped"))
-
-
-def _unanswered(plan: Plan, usable: list[Usable]) -> Iterator[FtcoreError]:
-    """Refuse rewards that all compare with a right answer where no row has one: nothing would be learned."""
-    counted = [entry.function.spec for entry in plan.rewards if entry.settings.weight]
-    if not plan.strategy.spec.needs_rewards or len(usable) < len(plan.data) or any(one.answered for one in usable):
-        return
-    if counted and all(spec.needs_reference for spec in counted):
-        yield UsageError(
-            f"the rewards {', '.join(spec.name for spec in counted)} compare with the right answer, and no row has one",
-            fix="--data.columns prompt=prompt --data.columns reference=COLUMN",
-        )
-
-
-def _split(plan: Plan, usable: list[Usable]) -> Rows | None:
-    """What training and judging will see. A source that brings its own held-out part is not split again."""
-    if len(usable) < len(plan.data):
-        return None
-    equal = sum((source.equal for source in usable if not source.marked), Counter[bytes]())
-    free, sizes = equal.total(), list(equal.values())
-    taken = sum(sizes[group] for group in drawn(sizes, wanted_heldout(plan, free), plan.train.seed))
-    kept = 1 - taken / free if free else 0.0
-    train = sum((s.rows - s.marked) * s.weight * (1 if s.marked else kept) for s in usable)
-    return Rows(round(train), taken + sum(source.marked for source in usable))
 
 
 def fits(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftcore.run import tokens
+from ftcore.run import rows, tokens
 from ftcore.run.tokens import Encoded
 from ftcore.types import ChatExample, Example, FeedbackExample, PreferenceExample, PromptExample, TextExample, Turn
 
@@ -37,20 +37,15 @@ def encode(example: Example, tokenizer: PreTrainedTokenizerBase, max_length: int
 
 
 def _preference(example: PreferenceExample, tokenizer: Any, limit: int, template: str) -> Encoded:
-    if not example.prompt:
-        reason = "the two sides share no prompt, so they do not answer the same"
-        return Encoded(
-            columns={}, num_tokens=0, num_trained=0, length=0, is_cut=False, fault=("no shared prompt", reason)
-        )
+    if wrong := rows.fault(example):
+        return Encoded(columns={}, num_tokens=0, num_trained=0, length=0, is_cut=False, fault=wrong)
     prompt, chosen = _parts(example, example.chosen, tokenizer, template)
     _, rejected = _parts(example, example.rejected, tokenizer, template)
     room = max(0, limit - len(prompt))
     kept = chosen[:room], rejected[:room]
     length = len(prompt) + max(len(chosen), len(rejected))
     fault = None
-    if chosen == rejected:
-        fault = ("equal sides", "both sides are equal, so neither is the better one")
-    elif not all(kept):
+    if not all(kept):
         fault = ("nothing to learn", _full(limit, length))
     elif kept[0] == kept[1]:
         reason = f"cut to train.max_length {limit} both sides are equal (the row has {length} tokens)"

@@ -18,7 +18,7 @@ from ftcore.manager import Offer, PluginManager
 from ftcore.protocols import DatasetFormat
 from ftcore.run.plan import Choice, DataChoice, Plan
 from ftcore.specs import FormatSpec
-from ftcore.types import BadRow, Example, Row
+from ftcore.types import BadRow, Example, PreferenceExample, Row
 
 HELD_OUT = "heldout"
 """A source marks the rows of its own held-out part by the value of their column `split`."""
@@ -161,6 +161,17 @@ def read(entry: DataChoice, recognised: Recognised) -> Iterator[Kept | BadRow]:
             what = f"makes {example!r} of a row, which is no {recognised.example} example, as its record says"
             raise recognised.choice.fault(what, recognised.format.example)
         yield Kept(example, row.where, row.values.get("split") == HELD_OUT)
+
+
+def fault(example: Example) -> tuple[str, str] | None:
+    """Why an example teaches nothing, whatever the tokenizer: a few words to count by, and a sentence."""
+    if not isinstance(example, PreferenceExample):
+        return None
+    if not example.prompt:
+        return "no shared prompt", "the two sides share no prompt, so they do not answer the same"
+    if example.chosen == example.rejected:
+        return "equal sides", "both sides are equal, so neither is the better one"
+    return None
 
 
 def refuse_bad_rows(entry: DataChoice, bad: list[BadRow], total: int) -> None:

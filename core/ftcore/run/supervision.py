@@ -25,15 +25,17 @@ def count(account: Account, encoded: Encoded) -> None:
 def gate(plan: Plan, account: Account, bad: list[BadRow], findings: list[Finding]) -> None:
     """Refuse a source that teaches nothing; say what is dropped, cut, doubled or odd about the rest."""
     longer = f"--train.max_length {account.longest}" if account.longest > plan.train.max_length else None
-    _refuse(account, bad, longer)
+    refuse(account, bad, longer)
+    told = {finding.message for finding in plan.findings}
     findings += [
-        Finding("warning", f"{account.source}: {said}", fix)
+        Finding("warning", message, fix)
         for rows, said, fix in _remarks(plan, account, bad, longer)
-        if rows
+        if rows and (message := f"{account.source}: {said}") not in told
     ]
 
 
-def _refuse(account: Account, bad: list[BadRow], longer: str | None) -> None:
+def refuse(account: Account, bad: list[BadRow], longer: str | None = None) -> None:
+    """Raise DataError where none of a source's rows is learned. `bad` are the first that are not."""
     if not account.read:
         raise DataError("the source holds no row", where=account.source)
     if _undrawn(account) == account.read:
@@ -50,8 +52,9 @@ def _refuse(account: Account, bad: list[BadRow], longer: str | None) -> None:
             fix="--data.columns prompt=COLUMN --data.columns chosen=chosen --data.columns rejected=rejected",
         )
     if account.read == sum(account.dropped.values()):
+        found = ", ".join(f"{rows:,} {why}" for why, rows in account.dropped.items())
         raise DataError(
-            "nothing would be learned from this source: no row has a token to train on",
+            f"nothing would be learned from this source: of {_rows(account.read)} {found}",
             where=account.source,
             more=[f"{row.where}: {row.reason}" for row in bad[:3]],
             fix=longer or "ftcore data preview --data …",
@@ -62,15 +65,9 @@ def _remarks(
     plan: Plan, account: Account, bad: list[BadRow], longer: str | None
 ) -> Iterator[tuple[int, str, str | None]]:
     """How many rows each remark is about, the remark, and what would help."""
-    dropped = sum(account.dropped.values()) - _undrawn(account)
-    if dropped:
-        reasons = ", ".join(
-            f"{rows:,} {reason}" for reason, rows in account.dropped.items() if not reason.startswith(_UNDRAWN)
-        )
-        first = next(row for row in bad if not row.reason.startswith(_UNDRAWN))
-        short = account.dropped["nothing to learn"] + account.dropped["equal when cut"]
-        said = f"{dropped:,} of {_rows(account.read)} dropped: {reasons}; the first is {first.where}: {first.reason}"
-        yield dropped, said, longer if short else None
+    if lost := sum(account.dropped.values()) - _undrawn(account):
+        too_long = account.dropped["nothing to learn"] + account.dropped["equal when cut"]
+        yield lost, dropped(account, bad), longer if too_long else None
     cut = (
         f"{account.cut:,} of {_rows(account.read)} exceed {plan.train.max_length} tokens; "
         "their end, and so the token that ends a turn, is cut off"
@@ -82,6 +79,18 @@ def _remarks(
     yield account.special_in_text, f"{_rows(account.special_in_text)} {special}", None
     turns = "not learned, since the chat template renders them differently once other turns follow"
     yield account.unlearned_turns, f"{account.unlearned_turns:,} turns {turns}", None
+
+
+def dropped(account: Account, bad: list[BadRow]) -> str:
+    """How many rows are dropped and why, with the first of them."""
+    reasons = {why: rows for why, rows in account.dropped.items() if not why.startswith(_UNDRAWN)}
+    # `bad` holds the first rows only, and none of them may be of these.
+    first = next(
+        (f"; the first is {row.where}: {row.reason}" for row in bad if not row.reason.startswith(_UNDRAWN)), ""
+    )
+    counts = ", ".join(f"{rows:,} {why}" for why, rows in reasons.items())
+    lost = f"{sum(reasons.values()):,} of {_rows(account.read)} dropped"
+    return f"{lost}: {counts}{first}"
 
 
 _UNDRAWN = "not drawn"
