@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -112,14 +113,32 @@ def _print_explanation(kind: str, offer: Offer) -> None:
     click.echo(click.style(f"{offer.spec.name}", bold=True) + f" — {KINDS[kind].title}: {offer.spec.summary}")
     click.echo(f"from {offer.plugin.key} {offer.plugin.version}")
     for fact, value in record["facts"].items():
-        click.echo(f"  {fact}: {value}")
+        click.echo(f"  {fact}: {_in_words(value)}")
     click.echo()
-    rows = [(f"--{kind}.{s['name']}", s["type"], str(s["default"]), s["help"]) for s in record["settings"]]
+    rows = [(f"--{kind}.{s['name']} {s['type']}", _help(s)) for s in record["settings"]]
     if rows:
-        table(rows, ("setting", "type", "default", "what it does"))
+        formatter = click.HelpFormatter(width=min(shutil.get_terminal_size().columns, 120))
+        formatter.write_dl(rows)
+        click.echo(formatter.getvalue(), nl=False)
     else:
         click.echo("It has no settings.")
     click.echo()
+
+
+def _help(setting: Mapping[str, Any]) -> str:
+    default = setting["default"]
+    if default in (None, [], ()):
+        return str(setting["help"])
+    return f"{setting['help']} [{default if default == 'required' else f'default: {_in_words(default)}'}]"
+
+
+def _in_words(value: Any) -> str:
+    """A fact or a default as it would be typed or said: no brackets and quotes of Python's."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_in_words(one)}" for key, one in value.items())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(map(_in_words, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _explained(kind: str, offer: Offer) -> dict[str, Any]:
