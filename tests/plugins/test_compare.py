@@ -94,7 +94,7 @@ def test_a_percent_of_memory_or_time_is_no_difference(memory: float, seconds: fl
 
 def preferred(name: str, strategy: str, loss: float, accuracy: float) -> Result:
     after = {"loss": {"loss": loss, "perplexity": 2.0}, "preference": {"accuracy": accuracy}}
-    plan = {**result(name).report["plan"], "strategy": {"name": strategy}}
+    plan = {**result(name).report["plan"], "strategy": {"name": strategy, f"only_of_{strategy}": 1}}
     better = {"loss": {"loss": "down"}, "preference": {"accuracy": "up"}}
     return result(name, before={}, after=after, plan=plan, better=better, judged={"loss": 32, "preference": 32})
 
@@ -105,6 +105,8 @@ def test_losses_of_different_strategies_are_not_compared():
     assert found.metric == ("preference", "accuracy")
     assert [each.name for each in found.results] == ["b", "a"]
     assert "the objectives differ, and a loss is the strategy's own, so losses are not compared" in found.warnings
+    assert "strategy.name is simpo for b, dpo for a" in found.warnings
+    assert "only_of" not in " ".join(found.warnings)
     with pytest.raises(UsageError, match="measures 'loss'") as error:
         compare(runs, "loss")
     assert "a loss is the strategy's own" in error.value.more[-1]

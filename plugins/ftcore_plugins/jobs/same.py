@@ -12,12 +12,18 @@ Plans = Mapping[str, Mapping[str, Any]]
 
 
 def differences(plans: Plans, wanted: Sequence[str]) -> Iterator[str]:
-    """`train.steps is 2 for lora, 4 for full`, for each of the wanted settings in which the plans are not all equal."""
+    """`train.steps is 2 for lora, 4 for full`, for each of the wanted settings in which the plans are not all equal.
+
+    Of components that differ, only their names: what one of them has for settings, the other has not.
+    """
     flat = {name: dict(flattened(plan)) for name, plan in plans.items()}
     keys = dict.fromkeys(key for values in flat.values() for key in values)
-    for key in keys:
-        if any(key == prefix or key.startswith(f"{prefix}.") for prefix in wanted):
-            yield from differing(key, {name: values.get(key) for name, values in flat.items()})
+    found = {key: list(differing(key, {name: values.get(key) for name, values in flat.items()})) for key in keys}
+    unlike = [key.removesuffix("name") for key, lines in found.items() if key.endswith(".name") and lines]
+    for key, lines in found.items():
+        is_wanted = any(key == prefix or key.startswith(f"{prefix}.") for prefix in wanted)
+        if is_wanted and (key.endswith(".name") or not key.startswith(tuple(unlike))):
+            yield from lines
 
 
 def differing(what: str, values: Mapping[str, Any]) -> Iterator[str]:
