@@ -55,6 +55,7 @@ def scores(entry: object, *samples: tuple[str, str]) -> list[float | None]:
         ("none", None),
         ("R2D2 and v1.2", None),
         ("1e999", None),
+        ("E0", None),
         ("", None),
     ],
 )

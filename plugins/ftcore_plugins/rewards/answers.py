@@ -20,7 +20,7 @@ from ftcore_plugins.rewards.schema import fits
 MARK = "####"
 """Behind it GSM8K writes the result (https://arxiv.org/abs/2110.14168)."""
 
-NUMBER = re.compile(r"(?<![\w.])[-−+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
+NUMBER = re.compile(r"(?<![\w.])[-−+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 
 
 class Exact:
@@ -105,7 +105,7 @@ def last_number(text: str) -> float | None:
     1018.5
     """
     _, mark, behind = text.rpartition(MARK)
-    found = [match for match in NUMBER.findall(behind if mark else text) if any(map(str.isdigit, match))]
+    found = NUMBER.findall(behind if mark else text)
     if not found:
         return None
     number = float(found[0 if mark else -1].replace(",", "").replace("−", "-"))
