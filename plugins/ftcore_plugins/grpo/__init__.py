@@ -29,7 +29,7 @@ GRPO = StrategySpec(
     packages=("trl",),
     config=Ref("ftcore_plugins.grpo.config:GrpoConfig"),
     factory=Ref("ftcore_plugins.grpo.strategy:Grpo"),
-    learning_rate_scale=0.5,
+    learning_rate_scale=0.25,
 )
 RLOO = StrategySpec(
     name="rloo",
@@ -41,7 +41,7 @@ RLOO = StrategySpec(
     packages=("trl",),
     config=Ref("ftcore_plugins.grpo.config:RlooConfig"),
     factory=Ref("ftcore_plugins.grpo.strategy:Rloo"),
-    learning_rate_scale=0.5,
+    learning_rate_scale=0.25,
 )
 
 
