@@ -15,6 +15,9 @@ from tests.conftest import echo_rows, write_rows
 def test_a_missing_file_offers_its_neighbour(attempt: Try):
     refused(attempt(data="rosw.jsonl"), DATA, "there is no such file (did you mean 'rows.jsonl'?)", "--data rows.jsonl")
     refused(attempt("--data", "absent.csv"), DATA, "absent.csv: there is no such file")
+    unlike = attempt("--data", "nofile.jsonl")
+    refused(unlike, DATA, "nofile.jsonl: there is no such file", "--data FILE")
+    assert "did you mean" not in unlike.err
 
 
 @pytest.mark.parametrize("text", ["", "\n\n  \n"])

@@ -134,6 +134,19 @@ def test_answers_of_one_kind_are_refused(ftcore: Terminal, tiny: Path, tmp_path:
     assert "try: ftcore data preview --strategy kto --data …" in result.err
 
 
+@pytest.mark.parametrize("more", [(), ("--data.bad_rows", "drop")])
+@pytest.mark.parametrize("column", ["label", "rating"])
+def test_ratings_are_no_labels_of_which_some_could_be_dropped(
+    ftcore: Terminal, tiny: Path, tmp_path: Path, column, more
+):
+    rows = [{"prompt": f"say {n}", "completion": f"{n}", column: n % 5 + 1} for n in range(10)]
+    data = write_rows(tmp_path / "rows.jsonl", rows)
+    result = ftcore("plan", "--strategy", "kto", "--model", tiny, "--data", data, *more)
+    assert result.code == 3
+    assert f"rows.jsonl:2: {column} is 2, which looks like a rating" in result.err
+    assert "drop" not in result.err
+
+
 # The plan ------------------------------------------------------------------------------------------------------------
 
 

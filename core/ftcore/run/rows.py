@@ -154,6 +154,9 @@ def read(entry: DataChoice, recognised: Recognised) -> Iterator[Kept | BadRow]:
             continue
         try:
             example = recognised.format.example(mapped)
+        except DataError as error:  # speaks of the source as a whole, which dropping the row would not mend
+            error.where = error.where or row.where
+            raise
         except ValueError as error:
             yield BadRow(row.where, str(error))
             continue

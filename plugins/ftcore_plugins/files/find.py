@@ -98,10 +98,11 @@ def _missing(path: Path) -> DataError:
     if not parent.is_dir():
         return DataError("there is no such file, nor its folder", where=str(path), fix=f"ls {_existing(parent)}")
     names = sorted(entry.name for entry in parent.iterdir() if entry.is_dir() or kind_of(entry.name))
-    by_small = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(path.name.lower(), by_small, n=1, cutoff=0.6)
+    # Ends that all files share would make any two alike, so they only choose between those of one stem.
+    near = difflib.get_close_matches(_stem(path.name), map(_stem, names), n=1, cutoff=0.6)
     if near:
-        meant = by_small[near[0]]
+        alike = {name.lower(): name for name in names if _stem(name) == near[0]}
+        meant = alike[difflib.get_close_matches(path.name.lower(), alike, n=1, cutoff=0)[0]]
         return DataError(
             f"there is no such file (did you mean {meant!r}?)",
             where=str(path),
@@ -109,6 +110,10 @@ def _missing(path: Path) -> DataError:
         )
     more = [f"data in {parent}: {', '.join(names[:8])}"] if names else []
     return DataError("there is no such file", where=str(path), more=more, fix="--data FILE")
+
+
+def _stem(name: str) -> str:
+    return name.lower().partition(".")[0]
 
 
 def _existing(folder: Path) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from ftcore.errors import DataError
 from ftcore.types import FeedbackExample
 from ftcore_plugins.formats.cells import first_of, needed
 from ftcore_plugins.formats.turns import tools_of
@@ -42,6 +44,7 @@ class Feedback:
         label = needed(row, _LABELS)
         good = _is_good(row[label])
         if good is None:
+            _refuse_rating(label, row[label])
             raise ValueError(
                 f"{label} is neither good nor bad: {row[label]!r} (say true or false, 1 or 0, good or bad)"
             )
@@ -55,6 +58,19 @@ class Feedback:
             name = needed(row, _ANSWERS)
             prompt, answer = prompt_of(row), answer_of(row[name], name)
         return FeedbackExample(opened(prompt, row.get("system")), answer, good, tools_of(row.get("tools")))
+
+
+def _refuse_rating(label: str, value: Any) -> None:
+    """A number such as 2 makes the whole source ratings: the 1 of other rows then means bad, not good."""
+    try:
+        is_number = math.isfinite(float(str(value)))
+    except ValueError:
+        return
+    if is_number:
+        raise DataError(
+            f"{label} is {value}, which looks like a rating, and nobody has said which ratings are good",
+            fix=f"make {label} a column that is true where the answer is good, and false where it is not",
+        )
 
 
 def _is_good(value: Any) -> bool | None:
