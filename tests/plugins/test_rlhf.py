@@ -215,6 +215,21 @@ def test_a_stage_that_was_begun_on_another_result_is_not_kept(write: Any):
         _must_be_the_first([], jobs)
 
 
+def test_folders_of_no_stage_are_refused_and_the_old_file_is_kept(write: Any, ftcore: Terminal):
+    for name in ("1-sft", "2-judge"):
+        (Path("out") / name).mkdir(parents=True)
+    Path("out/2-judge/run.yaml").touch()
+    Path("out/pipeline.yaml").write_text("as it was")
+    refused = ftcore("rlhf", write().name, "--out", "out")
+    assert refused.code == 2
+    assert refused.err.splitlines() == [
+        "error: out: the folder holds 2-judge, which belongs to no stage of the file",
+        "  the stages now: 1-sft, 2-reward, 3-ppo",
+        "  try: --out ANOTHER/FOLDER, or: rm -r out/2-judge",
+    ]
+    assert Path("out/pipeline.yaml").read_text() == "as it was"
+
+
 # The whole program ----------------------------------------------------------------------------------------------------
 
 STOP = """

@@ -80,12 +80,13 @@ def _until(jobs: Sequence[Job], stage: str | None) -> Sequence[Job]:
 
 def _carry_out(jobs: Sequence[Job], chosen: Sequence[Job], folder: Path, pipeline: Pipeline) -> None:
     from ftcore_plugins.jobs.processes import plugin_options
-    from ftcore_plugins.rlhf.training import train
+    from ftcore_plugins.rlhf.training import kept, train
 
+    done = kept(jobs, folder)
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / FILE, dump_run_file(dump(jobs, pipeline.run_file.values.get("plugins"))))
-    train(chosen, folder, shlex.join(["ftcore", *plugin_options(), "rlhf", str(folder)]))
+    train(chosen, done, folder, shlex.join(["ftcore", *plugin_options(), "rlhf", str(folder)]))
 
 
 def _show(jobs: Sequence[Job], folder: Path, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +19,28 @@ if TYPE_CHECKING:
     from ftcore_plugins.jobs.screen import Screen
 
 
-def train(jobs: Sequence[Job], folder: Path, again: str) -> None:
-    """Train what is not finished. `again` is the line that goes on.
+def kept(jobs: Sequence[Job], folder: Path) -> list[Job]:
+    """The stages that an earlier line finished. Raises UsageError where it was another pipeline's line."""
+    ours = {job.folder.name for job in jobs}
+    others = sorted(file.parent for file in folder.glob("[0-9]*-*/run.yaml") if file.parent.name not in ours)
+    if others:
+        raise UsageError(
+            f"the folder holds {', '.join(other.name for other in others)}, "
+            f"which belong{'s' if len(others) == 1 else ''} to no stage of the file",
+            where=str(folder),
+            more=[f"the stages now: {', '.join(sorted(ours))}"],
+            fix=f"--out ANOTHER/FOLDER, or: rm -r {shlex.join(map(str, others))}",
+        )
+    done = finished(jobs)
+    _must_be_the_first(done, jobs)
+    return done
+
+
+def train(jobs: Sequence[Job], done: Sequence[Job], folder: Path, again: str) -> None:
+    """Train what is not done. `again` is the line that goes on.
 
     Raises the error of a stage that failed, or Interrupted; what is finished is kept.
     """
-    done = finished(jobs)
-    _must_be_the_first(done, jobs)
     try:
         with Runner().listening() as runner, shown() as screen:
             _say(jobs, done, screen)
@@ -68,8 +84,8 @@ def _say(jobs: Sequence[Job], done: Sequence[Job], screen: Screen) -> None:
         for finding in job.plan.findings:
             if finding.level == "warning":
                 screen.line(f"warning: {job.name}: {finding.message}")
-    if done:
-        screen.line(f"kept: {', '.join(job.name for job in done)}")
+    if names := [job.name for job in jobs if job in done]:
+        screen.line(f"kept: {', '.join(names)}")
 
 
 def _in_short(result: Result) -> str:
