@@ -54,6 +54,34 @@ def as_flag(columns: Mapping[str, str]) -> str:
     return " ".join(f"--data.columns {shlex.quote(f'{name}={place}')}" for name, place in columns.items())
 
 
+TAKES = {
+    "chat": ("prompt", "completion"),
+    "preference": ("prompt", "chosen", "rejected"),
+    "feedback": ("prompt", "completion", "label"),
+}
+"""The plainest columns of a kind of example, for whoever has others."""
+
+COLUMN = "COLUMN"
+
+
+def telling(row: Mapping[str, Any]) -> list[str]:
+    """The columns that may mean something to a format; an id, a date or a source does not."""
+    return [name for name in row if not _IGNORED.search(name)]
+
+
+def wanted(kind: str, row: Mapping[str, Any]) -> dict[str, str]:
+    """The mapping that would make such examples, to be completed by the user; {} where the row has too few columns.
+
+    >>> wanted("preference", {"question": "Hi", "good": "Hello!", "rejected": "What?"})
+    {'prompt': 'question', 'chosen': 'COLUMN', 'rejected': 'rejected'}
+    """
+    names = TAKES.get(kind, ())
+    if len(telling(row)) < len(names):
+        return {}
+    asked = next((name for name in ("prompt", *_PROMPT_NAMES) if name in row), COLUMN)
+    return {name: asked if name == "prompt" else name if name in row else COLUMN for name in names}
+
+
 # Looking up -----------------------------------------------------------------------------------------------------------
 
 

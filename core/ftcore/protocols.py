@@ -42,7 +42,8 @@ class DatasetFormat(Protocol):
         ...
 
     def example(self, row: Mapping[str, Any]) -> Example:
-        """The row as an example. Raises ValueError with a reason in plain words when the row holds none."""
+        """The row as an example. Raises ValueError with a reason in plain words when the row holds none,
+        and DataError when the whole source is misunderstood, so that leaving the row out would not help."""
         ...
 
 

@@ -168,6 +168,39 @@ def test_pairs_without_a_prompt_are_refused_with_how_to_name_it(attempt: Try, tm
     refused(result, DATA, "no pair shares a prompt", "try: --data.columns prompt=COLUMN")
 
 
+PAIR = "--data.columns prompt=prompt --data.columns chosen={} --data.columns rejected={}"
+SEEN = "the columns {} were not used"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "row", "said", "fix"),
+    [
+        ("dpo", ["question", "answer_a", "answer_b", "preferred"], SEEN.format("'answer_a', 'answer_b', 'preferred'"),
+         PAIR.format("COLUMN", "COLUMN").replace("=prompt", "=question")),
+        ("dpo", ["id", "prompt", "win", "lose"], SEEN.format("'win', 'lose'"), PAIR.format("COLUMN", "COLUMN")),
+        ("dpo", ["prompt"], "but these rows are prompt examples", "ftcore list strategies"),
+        ("dpo", ["prompt", "chosen"], "'rejected' is missing", "add what is missing to the rows, or --data ANOTHER"),
+        ("dpo", ["prompt", "chosen", "bad"], "'rejected' is missing", PAIR.format("chosen", "COLUMN")),
+        ("kto", ["prompt", "answer", "verdict"], SEEN.format("'verdict'"),
+         "--data.columns prompt=prompt --data.columns completion=COLUMN --data.columns label=COLUMN"),
+        ("kto", ["prompt", "completion", "label"], SEEN.format("'label'"), "--data.format feedback"),
+        ("sft", ["prompt", "reply"], SEEN.format("'reply'"),
+         "--data.columns prompt=prompt --data.columns completion=COLUMN"),
+    ],
+)  # fmt: skip
+def test_columns_of_other_names_are_offered_a_mapping(
+    attempt: Try, tmp_path: Path, strategy: str, row: list[str], said: str, fix: str
+):
+    write_rows(tmp_path / "c.jsonl", [{name: f"{name} {n}" for name in row} for n in range(8)])
+    refused(attempt("--strategy", strategy, "--out", "run", data="c.jsonl"), DATA, said, f"try: {fix}")
+
+
+def test_pairs_that_are_all_equal_have_nothing_to_preview(attempt: Try, tmp_path: Path):
+    write_rows(tmp_path / "e.jsonl", [{"prompt": f"say {n}", "chosen": "a", "rejected": "a"} for n in range(8)])
+    result = attempt("--strategy", "dpo", "--out", "run", data="e.jsonl")
+    refused(result, DATA, "both sides are equal", "try: mend the rows, or --data ANOTHER")
+
+
 def test_rewards_that_compare_with_an_answer_need_one(attempt: Try, tmp_path: Path):
     write_rows(tmp_path / "p.jsonl", [{"prompt": f"say {n}"} for n in range(8)])
     line = ("--strategy", "grpo", "--rewards", "exact")

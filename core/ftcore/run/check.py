@@ -8,14 +8,15 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from ftcore import columns
 from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, PolicyError, ResourceError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.run import optimizers
-from ftcore.run.plan import Choice, DataChoice, Plan
+from ftcore.run.plan import DataChoice, Plan
 from ftcore.run.rows import Recognised, label, recognise
 from ftcore.run.usable import Usable, looked_through, split, unanswered
-from ftcore.specs import StrategySpec
 from ftcore.types import Finding
 
 UNUSUAL = 30
@@ -92,7 +93,7 @@ def _by_opening(
             yield error
             continue
         findings.append(Finding("note", f"{label(entry)}: format {found.name} ({found.reason})"))
-        yield from fits(plan.strategy, found, label(entry), manager)
+        yield from fits(plan, found, label(entry), manager)
         recognised.append((entry, found))
 
 
@@ -218,26 +219,41 @@ def _free(folder: Path) -> Path:
 
 
 def fits(
-    strategy: Choice[StrategySpec],
+    plan: Plan,
     recognised: Recognised,
     source: str,
     manager: PluginManager,
 ) -> Iterator[FtcoreError]:
-    """Refuse data of a kind that the strategy does not learn from, naming the strategies that do."""
+    """Refuse data of a kind that the strategy does not learn from, naming the strategies that do.
+
+    Where columns were left unused, the strategy may well suit, and the columns have other names.
+    """
+    strategy = plan.strategy
     if recognised.example in strategy.spec.examples:
         return
-    others = [
-        offers[0].spec.name
-        for offers in manager.catalogue("strategy").values()
-        if recognised.example in getattr(offers[0].spec, "examples", ())
-    ]
+    offers: list[Any] = [offers[0].spec for offers in manager.catalogue("strategy").values()]
+    suited = [spec for spec in offers if recognised.example in getattr(spec, "examples", ())]
+    others = [spec.name for spec in suited]
+    ready = [spec.name for spec in suited if plan.rewards or not spec.needs_rewards]
+    more = [f"they suit {', '.join(others)}"] if len(others) > 1 else []
+    fix = f"--strategy {ready[0]}" if ready else "ftcore list strategies"
+    kind = strategy.spec.examples[0]
+    if recognised.unused and (mapping := columns.wanted(kind, recognised.row)):
+        more = [f"the columns {', '.join(map(repr, recognised.unused))} were not used"]
+        fix = columns.as_flag(mapping) if columns.COLUMN in mapping.values() else _by_name(kind, manager)
     yield DataError(
         f"the strategy {strategy.spec.name!r} learns from {' or '.join(strategy.spec.examples)} examples, "
         f"but these rows are {recognised.example} examples (format {recognised.name})",
         where=source,
-        more=[f"they suit {', '.join(others)}"] if len(others) > 1 else [],
-        fix=f"--strategy {others[0]}" if others else "ftcore list strategies",
+        more=more,
+        fix=fix,
     )
+
+
+def _by_name(kind: str, manager: PluginManager) -> str:
+    """A format that is named says of a row what is wrong with it, though its columns seem to be right."""
+    offers: list[Any] = [offers[0].spec for offers in manager.catalogue("format").values()]
+    return f"--data.format {next((spec.name for spec in offers if spec.example == kind), 'NAME')}"
 
 
 def missing_packages(packages: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ class Recognised:
     choice: Choice[FormatSpec]
     reason: str
     format: DatasetFormat
+    row: Mapping[str, Any] = field(default_factory=dict)
+    """The first row, as the source gives it."""
+    unused: tuple[str, ...] = ()
+    """Its columns that the format does not speak of, but for ids and the like."""
 
     @property
     def name(self) -> str:
@@ -117,7 +122,7 @@ def recognise(manager: PluginManager, entry: DataChoice, kinds: Sequence[str]) -
             with manager.sparing(offer.plugin):
                 reason = offer.spec.factory.load()().recognises(row)
                 if reason:
-                    return _recognised(offer, reason)
+                    return _recognised(offer, reason, first[0].values, _unused(entry, first[0], reason))
     if not first:
         raise DataError(
             "no row could be read", where=label(entry), more=_reasons(entry), fix="mend the rows, or --data ANOTHER"
@@ -126,7 +131,7 @@ def recognise(manager: PluginManager, entry: DataChoice, kinds: Sequence[str]) -
         f"no format recognises the columns {', '.join(map(repr, usable[0]))}",
         where=first[0].where,
         fix=_fix(first, kinds),
-        more=_unmapped(entry.settings.columns, first[0]),
+        more=[*_unmapped(entry.settings.columns, first[0]), *_missing(usable[0], kinds)],
     )
 
 
@@ -225,17 +230,42 @@ def _mapped(entry: DataChoice, row: Row) -> dict[str, Any] | ValueError:
         return error
 
 
-def _recognised(offer: Offer, reason: str) -> Recognised:
+def _recognised(
+    offer: Offer, reason: str, row: Mapping[str, Any] | None = None, unused: Iterable[str] = ()
+) -> Recognised:
     choice = Choice.of("format", offer)
-    return Recognised(choice, reason, choice.build())
+    return Recognised(choice, reason, choice.build(), row or {}, tuple(unused))
+
+
+def _unused(entry: DataChoice, row: Row, reason: str) -> list[str]:
+    """The columns that a mapping leaves out or, without one, that the format's reason does not name."""
+    left = _left_out(entry.settings.columns, row)
+    if not entry.settings.columns:
+        left = [name for name in row.values if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", reason)]
+    return [name for name in columns.telling(row.values) if name in left]
 
 
 def _fix(rows: list[Row], kinds: Sequence[str]) -> str:
     values: list[Mapping[str, Any]] = [row.values for row in rows]
+    missing = _missing(values[0], kinds)
+    if missing or not {"chat", "text", "prompt"} & set(kinds):  # a guess knows of no other kinds
+        return columns.as_flag(columns.wanted(kinds[0], values[0])) or (
+            "add what is missing to the rows, or --data ANOTHER" if missing else "ftcore list formats"
+        )
     suggestion = columns.suggest(values)
     if suggestion.keys() == {"text"} and "text" not in kinds and "prompt" in kinds:
         suggestion = {"prompt": suggestion["text"]}  # a lone text is then one to answer
     return columns.as_flag(suggestion) if suggestion else "ftcore list formats"
+
+
+def _missing(row: Mapping[str, Any], kinds: Sequence[str]) -> list[str]:
+    """What rows lack that have a part of the columns by which pairs or judged answers are known."""
+    names = columns.TAKES.get(kinds[0], ()) if kinds else ()
+    absent = [name for name in names if name not in row]
+    if not set(names[1:]) & row.keys() or not absent or "chat" in kinds:
+        return []
+    takes = f"{', '.join(names[:-1])} and {names[-1]}"
+    return [f"a {kinds[0]} example takes {takes}; {' and '.join(map(repr, absent))} is missing"]
 
 
 def _corrected(mapping: Mapping[str, str], row: Row) -> str | None:
@@ -249,10 +279,12 @@ def _corrected(mapping: Mapping[str, str], row: Row) -> str | None:
 
 def _unmapped(mapping: Mapping[str, str], row: Row) -> list[str]:
     """What a mapping left out: somebody may take it for additional to the columns that have the right name already."""
-    if not mapping:
-        return []
-    left = [name for name in row.values if not any(_names(place, name) for place in mapping.values())]
+    left = _left_out(mapping, row)
     return [f"data.columns stands for the whole row; it leaves out {', '.join(map(repr, left))}"] if left else []
+
+
+def _left_out(mapping: Mapping[str, str], row: Row) -> list[str]:
+    return [name for name in row.values if mapping and not any(_names(place, name) for place in mapping.values())]
 
 
 def _names(place: str, name: str) -> bool:

@@ -57,7 +57,7 @@ def refuse(account: Account, bad: list[BadRow], longer: str | None = None) -> No
             f"nothing would be learned from this source: of {_rows(account.read)} {found}",
             where=account.source,
             more=[f"{row.where}: {row.reason}" for row in bad[:3]],
-            fix=longer or "ftcore data preview --data …",
+            fix=longer or "mend the rows, or --data ANOTHER",
         )
 
 
