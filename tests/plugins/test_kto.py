@@ -128,10 +128,11 @@ def test_the_weights_reach_trl(tiny: Path, tmp_path: Path):
 @pytest.mark.parametrize(("good", "bad", "there"), [(12, 0, "good"), (0, 12, "bad")])
 def test_answers_of_one_kind_are_refused(ftcore: Terminal, tiny: Path, tmp_path: Path, good: int, bad: int, there: str):
     data = write_rows(tmp_path / "rows.jsonl", feedback(good, bad))
-    result = ftcore("run", "--strategy", "kto", "--model", tiny, "--data", data, "--out", "k", "--evaluate.holdout", 0)
-    assert result.code == 3
+    result = ftcore("plan", "--strategy", "kto", "--model", tiny, "--data", data)
+    assert result.code == 2
     assert f"all 12 answers are {there}: kto learns what tells good answers from bad ones" in result.err
-    assert "try: ftcore data preview --strategy kto --data …" in result.err
+    assert f"try: add rows with {'bad' if there == 'good' else 'good'} answers" in result.err
+    assert ftcore("data", "preview", "--strategy", "kto", "--model", tiny, "--data", data).code == 0
 
 
 @pytest.mark.parametrize("more", [(), ("--data.bad_rows", "drop")])

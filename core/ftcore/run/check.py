@@ -45,9 +45,10 @@ def check(plan: Plan, manager: PluginManager, trains: bool = True) -> Plan:
         with manager.sparing(plugin):
             theirs = [_finding(one) for one in found or ()]
         for finding in theirs:
-            if finding.level == "error":
+            if finding.level != "error":
+                findings.append(finding)
+            elif trains:
                 raise UsageError(f"{finding.message} (says {plugin.key})", fix=finding.fix)
-            findings.append(finding)
     return dataclasses.replace(plan, findings=tuple(findings))
 
 

@@ -133,6 +133,9 @@ class Rows:
 
     train: int
     heldout: int
+    good: int = 0
+    bad: int = 0
+    """Answers of all rows that somebody called good or bad; a pair has one of each."""
 
 
 @dataclass(frozen=True, slots=True)

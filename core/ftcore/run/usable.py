@@ -11,7 +11,7 @@ from ftcore.errors import DataError, FtcoreError, UsageError
 from ftcore.run.plan import DataChoice, Plan, Rows
 from ftcore.run.rows import Account, Recognised, drawn, fault, label, read, refuse_bad_rows, wanted_heldout
 from ftcore.run.supervision import dropped, refuse
-from ftcore.types import BadRow, Finding
+from ftcore.types import BadRow, Finding, PreferenceExample
 
 NAMED_BAD_ROWS = 20
 """Bad rows kept for the message; a broken file may hold millions."""
@@ -20,13 +20,16 @@ NAMED_BAD_ROWS = 20
 @dataclasses.dataclass(slots=True)
 class Usable:
     """A source's usable rows, how many of them it holds out itself, and how often each counts. `equal` counts those
-    that read the same, which stay on one side, and `answered` those with a right answer to compare with."""
+    that read the same, which stay on one side, `answered` those with a right answer to compare with, and `good` and
+    `bad` those with an answer that is called so."""
 
     weight: float
     rows: int = 0
     marked: int = 0
     equal: Counter[bytes] = dataclasses.field(default_factory=Counter)
     answered: int = 0
+    good: int = 0
+    bad: int = 0
 
 
 def looked_through(
@@ -51,6 +54,9 @@ def looked_through(
                 found.rows += 1
                 found.marked += row.heldout
                 found.answered += bool(getattr(row.example, "reference", True))
+                is_pair = isinstance(row.example, PreferenceExample)
+                found.good += is_pair or getattr(row.example, "good", None) is True
+                found.bad += is_pair or getattr(row.example, "good", None) is False
                 digest = hashlib.blake2b(repr(row.example).encode("utf-8", "replace"), digest_size=16)
                 found.equal[digest.digest()] += 1
         usable.append(found)
@@ -92,4 +98,5 @@ def split(plan: Plan, usable: list[Usable]) -> Rows | None:
     taken = sum(sizes[group] for group in drawn(sizes, wanted_heldout(plan, free), plan.train.seed))
     kept = 1 - taken / free if free else 0.0
     train = sum((s.rows - s.marked) * s.weight * (1 if s.marked else kept) for s in usable)
-    return Rows(round(train), taken + sum(source.marked for source in usable))
+    heldout = taken + sum(source.marked for source in usable)
+    return Rows(round(train), heldout, sum(source.good for source in usable), sum(source.bad for source in usable))

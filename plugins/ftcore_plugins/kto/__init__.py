@@ -16,6 +16,13 @@ KTO = StrategySpec(
 )
 
 
+def one_kind(good: int, bad: int) -> tuple[str, str]:
+    """What speaks against answers that are all good, or all bad, and what helps."""
+    there, lacking = ("good", "bad") if good else ("bad", "good")
+    message = f"all {good + bad:,} answers are {there}: kto learns what tells good answers from bad ones"
+    return message, f"add rows with {lacking} answers"
+
+
 @hookimpl
 def ftcore_alignment_strategies():
     yield KTO
@@ -25,6 +32,8 @@ def ftcore_alignment_strategies():
 def ftcore_plan_findings(plan):
     if plan.strategy.spec != KTO:
         return
+    if plan.rows and not (plan.rows.good and plan.rows.bad):
+        yield Finding("error", *one_kind(plan.rows.good, plan.rows.bad))
     if plan.strategy.settings.loss == "kto" and plan.micro_batch < 2:
         message = "kto compares the answers of a micro batch with each other's prompts, so it needs two at once"
         fix = "--train.micro_batch_size 2" if plan.train.batch_size > plan.workers else "--train.batch_size 8"

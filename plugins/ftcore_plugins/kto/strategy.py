@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftcore.errors import DataError
 from ftcore.types import Finding
+from ftcore_plugins.kto import one_kind
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -34,11 +35,8 @@ class Kto:
 
         good, bad = _good_and_bad(session.data.train)
         if not (good and bad):
-            kind = "good" if good else "bad"
-            raise DataError(
-                f"all {good + bad:,} answers are {kind}: kto learns what tells good answers from bad ones",
-                fix="ftcore data preview --strategy kto --data …",
-            )
+            message, fix = one_kind(good, bad)
+            raise DataError(message, fix=fix)
         good_weight, bad_weight = self._config.weights(good, bad)
         if good_weight != bad_weight:
             weigh = f"a good one weighs {good_weight:.3g}, a bad one {bad_weight:.3g}"
