@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from ftcore.settings import Settings
+from ftcore.settings import KnownAs, Settings
 
 
 def _is_positive_or_share(value: float | int) -> float | int:
@@ -21,27 +21,30 @@ def _is_positive_or_share(value: float | int) -> float | int:
 class TrainSettings(Settings):
     """How long and how hard to train. What is left out is chosen by the method, the strategy and the data."""
 
-    epochs: Annotated[float, Field(gt=0)] = 1.0
+    epochs: Annotated[float, Field(gt=0), KnownAs("num_train_epochs", "num_epochs")] = 1.0
     """Passes over the training rows."""
 
-    steps: Annotated[int | None, Field(gt=0)] = None
+    steps: Annotated[int | None, Field(gt=0), KnownAs("max_steps")] = None
     """Stop after this many optimizer steps, whatever `epochs` says."""
 
-    batch_size: Annotated[int, Field(gt=0)] = 8
+    batch_size: Annotated[int, Field(gt=0), KnownAs("gradient_accumulation_steps", alike=False)] = 8
     """Examples to an optimizer step."""
 
-    micro_batch_size: Annotated[int | None, Field(gt=0)] = None
+    micro_batch_size: Annotated[int | None, Field(gt=0), KnownAs("per_device_train_batch_size")] = None
     """Examples in memory at once; a divisor of `batch_size`. Smaller needs less memory and gives the same result.
     Left out: the whole batch."""
 
-    learning_rate: Annotated[float | None, Field(gt=0)] = None
+    learning_rate: Annotated[float | None, Field(gt=0), KnownAs("lr")] = None
     """Peak learning rate. Left out: what suits the method and the strategy."""
 
-    scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial",
-                       "inverse_sqrt"] = "cosine"  # fmt: skip
+    scheduler: Annotated[
+        Literal["linear", "cosine", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial",
+                "inverse_sqrt"],
+        KnownAs("lr_scheduler", "lr_scheduler_type"),
+    ] = "cosine"  # fmt: skip
     """How the learning rate goes from its peak to the end."""
 
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    warmup: Annotated[float, Field(ge=0, lt=1), KnownAs("warmup_ratio"), KnownAs("warmup_steps", alike=False)] = 0.05
     """Share of the steps in which the learning rate rises to its peak."""
 
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -50,10 +53,12 @@ class TrainSettings(Settings):
     max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
     """Gradients are scaled down to this norm; 0 leaves them."""
 
-    optimizer: str = "adamw_torch"
+    optimizer: Annotated[str, KnownAs("optim")] = "adamw_torch"
     """Any of transformers' optimizer names."""
 
-    max_length: Annotated[int, Field(gt=0)] = 1024
+    max_length: Annotated[
+        int, Field(gt=0), KnownAs("max_seq_length", "max_seq_len", "cutoff_len", "sequence_len", "model_max_length")
+    ] = 1024
     """Tokens to a row; what is longer is cut at the end, and counted."""
 
     gradient_checkpointing: bool = False
@@ -66,7 +71,9 @@ class TrainSettings(Settings):
 class EvaluateSettings(Settings):
     """What is held out, and how the model is compared before and after."""
 
-    holdout: Annotated[float, Field(ge=0), AfterValidator(_is_positive_or_share)] = 0.1
+    holdout: Annotated[
+        float, Field(ge=0), AfterValidator(_is_positive_or_share), KnownAs("val_size", "val_set_size")
+    ] = 0.1
     """Rows kept from training to judge by: a share below 1, or a number of rows. Equal rows stay on one side.
     A source that brings its own held-out part is not split again."""
 
@@ -79,7 +86,7 @@ class EvaluateSettings(Settings):
     max_new_tokens: Annotated[int, Field(gt=0)] = 128
     """Longest answer in tokens."""
 
-    every: Annotated[int | None, Field(gt=0)] = None
+    every: Annotated[int | None, Field(gt=0), KnownAs("eval_steps")] = None
     """Evaluate also after every so many steps."""
 
     before: bool = True
@@ -89,10 +96,10 @@ class EvaluateSettings(Settings):
 class CheckpointSettings(Settings):
     """What a run leaves on disk to go on from."""
 
-    every: Annotated[int, Field(gt=0)] = 100
+    every: Annotated[int, Field(gt=0), KnownAs("save_steps")] = 100
     """Steps between two checkpoints."""
 
-    keep: Annotated[int, Field(gt=0)] = 2
+    keep: Annotated[int, Field(gt=0), KnownAs("save_total_limit")] = 2
     """Newest checkpoints that are kept."""
 
 
@@ -109,7 +116,7 @@ class DataSettings(Settings):
     weight: Annotated[float, Field(gt=0)] = 1.0
     """How often the source counts: 2 shows every row twice an epoch, 0.5 draws half of the rows."""
 
-    limit: Annotated[int | None, Field(gt=0)] = None
+    limit: Annotated[int | None, Field(gt=0), KnownAs("max_samples")] = None
     """Read at most this many rows."""
 
     bad_rows: Literal["stop", "drop"] = "stop"

@@ -6,6 +6,7 @@ Deliberately apart from the records: importing pydantic takes longer than listin
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,6 +23,37 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+class KnownAs:
+    """Names that other frameworks have for a setting. They are no names of it here, but lead an error to it.
+
+    >>> rank: Annotated[int, Field(gt=0), KnownAs("lora_r", "r")] = 16
+
+    `alike` says that a value means the same there, so that the error may repeat it.
+    """
+
+    def __init__(self, *names: str, alike: bool = True) -> None:
+        self.names, self.alike = names, alike
+
+
+def called(word: str, value: Any, fields: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """The setting that has this name, here or elsewhere, with what an error may repeat of the value."""
+    word = word.lower().replace("-", "_")
+    if word in fields:
+        return word, shown(word, value)
+    for name, field in fields.items():
+        for known in field.metadata:
+            if isinstance(known, KnownAs) and word in known.names:
+                return name, shown(name, value) if known.alike else "…"
+    return None
+
+
+def meant(word: str, value: Any, fields: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """As `called`, or else the setting that is spelled nearly so, or that a paper calls by this letter."""
+    helps = {name: field.description or "" for name, field in fields.items()}
+    near = closest(word, helps) or by_its_letter(word, helps)
+    return called(word, value, fields) or ((near, shown(word, value)) if near else None)
 
 
 def validate(
@@ -49,24 +81,34 @@ def _problem(detail: Any, model: type[Settings], section: str, where: Any) -> Ft
     place = (where(key) if where else None) or key
     given = shown(path[-1] if path else "", detail["input"])
     if detail["type"] == "extra_forbidden":
-        known = _fields(model, path[:-1])
-        near = closest(path[-1], known) or by_its_letter(path[-1], known)
-        prefix = key.rpartition(".")[0]
-        fix = f"{prefix}.{near}" if near and prefix else near
+        fields = _fields(model, path[:-1])
+        setting = meant(path[-1], detail["input"], fields)
+        full = ".".join([*key.split(".")[:-1], setting[0]]) if setting else None
         return UsageError(
-            f"there is no setting {key!r}" + (f" (did you mean {fix!r}?)" if fix else ""),
+            f"there is no setting {key!r}" + (f" (did you mean {full!r}?)" if full else ""),
             where=place if place != key else None,
             value=given,
-            fix=f"--{fix} {given}" if fix else None,
-            more=[] if fix else [f"settings here: {', '.join(known) or 'none'}"],
+            fix=_in_its_place(place, key, *setting) if setting else None,
+            more=[] if setting else [f"settings here: {', '.join(fields) or 'none'}"],
         )
     message = detail["msg"].removeprefix("Value error, ")
     is_named = place.removeprefix("--") == key
     what = f"{'' if is_named else f'{key}: '}{message[:1].lower()}{message[1:]}"
     value = None if detail["type"] == "missing" else repr(given)
     near = closest(given, re.findall("'([^']+)'", detail["ctx"]["expected"])) if _is_misspelt(detail) else None
-    guess, fix = (f" (did you mean {near!r}?)", f"--{key} {near}") if near else ("", None)
-    return UsageError(what + guess, where=place, value=value, fix=fix)
+    guess = f" (did you mean {near!r}?)" if near else ""
+    return UsageError(
+        what + guess, where=place, value=value, fix=_in_its_place(place, key, path[-1], near) if near else None
+    )
+
+
+def _in_its_place(place: str, key: str, name: str, value: Any) -> str:
+    """What to type; of what stands in a run file, what to write there, since an option would not take it away."""
+    if place == key or place.startswith("--"):
+        return f"--{'.'.join([*key.split('.')[:-1], name])} {value}"
+    from ftcore.run.runfile import in_one_line  # PyYAML, for the few lines that are wrong
+
+    return f"{in_one_line({name: value})[1:-1]}  # in its place"
 
 
 def _is_misspelt(detail: Any) -> bool:
@@ -83,9 +125,9 @@ def shown(name: str, value: Any) -> Any:
     return "…" if re.search(r"(^|_)(key|secret|password|token)$", name, re.IGNORECASE) else value
 
 
-def _fields(model: Any, path: list[str]) -> dict[str, str]:
-    """The settings there, each with what it does."""
+def _fields(model: Any, path: list[str]) -> Mapping[str, Any]:
+    """The settings there, as pydantic describes them."""
     for part in path:
         field = getattr(model, "model_fields", {}).get(part)
         model = field.annotation if field else None
-    return {name: field.description or "" for name, field in getattr(model, "model_fields", {}).items()}
+    return getattr(model, "model_fields", {})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from ftcore.errors import UsageError, closest, did_you_mean
 from ftcore.specs import KINDS
@@ -77,23 +78,30 @@ def _a_choice(manager: PluginManager, kind: str, offer: Offer, name: str) -> Usa
 
 def _plain(manager: PluginManager, kind: str, name: str) -> UsageError:
     names = sorted(manager.catalogue(kind))
-    near = closest(name, names)
+    plain = re.sub(r"[-_]?trainer$", "", name, flags=re.IGNORECASE)  # TRL's GRPOTrainer is grpo
+    near = closest(plain, names)
     idle = [
         f"{plugin.key} is {plugin.state}: {plugin.problem}"
         for plugin in manager.plugins
         if plugin.state not in ("active", "blocked")
     ]
     return UsageError(
-        f"there is no {KINDS[kind].title} {name!r}{did_you_mean(name, names)}",
+        f"there is no {KINDS[kind].title} {name!r}{did_you_mean(plain, names)}",
         fix=f"--{kind} {near}" if near else f"ftcore list {KINDS[kind].plural}",
         more=[f"installed: {', '.join(names) or 'none'}", *idle],
     )
 
 
-def with_setting(manager: PluginManager, axis: str, key: str) -> list[str]:
-    """Components of an axis that have a setting of that name, those first that are taken by themselves."""
-    found = [o.spec for o in manager.usable(axis) if manager.has_settings(o) and key in o.fields()]
-    return [spec.name for spec in sorted(found, key=lambda spec: not spec.default)]
+def with_setting(manager: PluginManager, axis: str, key: str, value: Any = None) -> list[tuple[str, str, Any]]:
+    """Components of an axis that have a setting of that name, those first that are taken by themselves.
+
+    Of each its name, and what `ftcore.settings.called` says of the setting.
+    """
+    from ftcore.settings import called
+
+    offers = sorted(manager.usable(axis), key=lambda offer: not offer.spec.default)
+    found = ((o.spec.name, called(key, value, o.fields())) for o in offers if manager.has_settings(o))
+    return [(name, *setting) for name, setting in found if setting]
 
 
 def _a(noun: str) -> str:

@@ -17,7 +17,7 @@ from tests.conftest import Terminal, echo_rows, write_rows
     [
         ("modle: x\n", ["run.yaml:1:8: there is no key 'modle' (did you mean 'model'?)", "try: model: …"]),
         ("zzzz: x\n", ["there is no key 'zzzz'", "keys: model, data, method"]),
-        ("method:\n  name: lora\n  rnak: 3\n", ["run.yaml:3:9", "did you mean 'method.rank'?", "--method.rank 3"]),
+        ("method:\n  name: lora\n  rnak: 3\n", ["run.yaml:3:9", "'method.rank'?", "try: rank: 3  # in its place"]),
         (
             "method: {name: full, rank: 8}\n",
             ["run.yaml:1:28", "no setting 'method.rank'", "try: name: lora, which has rank"],
@@ -47,8 +47,18 @@ from tests.conftest import Terminal, echo_rows, write_rows
         ("method: qlora\nrank: 8\n", ["run.yaml:2:7: there is no key 'rank'", "try: method: {name: qlora, rank: 8}"]),
         ("epochs: 3\n", ["it is a setting of train", "try: train: {epochs: 3}"]),
         ("3: lora\n", ["there is no key '3'"]),
+        ("strategy: {name: dpo, pref_beta: 0.2}\n", ["run.yaml:1:34", "try: beta: 0.2  # in its place"]),
+        ("strategy: {name: dpo, loss: ip}\n", ["(did you mean 'ipo'?)", "try: loss: ipo  # in its place"]),
+        ("method: {lora_r: 8}\n", ["did you mean 'method.rank'?", "try: rank: 8  # in its place"]),
+        ("learning_rate: 1e-4\nlora_r: 8\nmodel_name_or_path: x\n",
+         ["try: train: {learning_rate: 0.0001}", "run.yaml:2:9: there is no key 'lora_r'",
+          "method: {name: lora, rank: 8}", "here it is 'model': model: x"]),
+        ("warmup_steps: 10\n", ["it is a setting of train", "try: train: {warmup: …}"]),
+        ("rewards: {length: {most: 5}}\n", ["run.yaml:1:10", "try: rewards: {name: length, most: 5}"]),
+        ("rewards:\n- length: {most: 5}\n", ["run.yaml:2:1", "try: rewards: {name: length, most: 5}"]),
+        ("method: {lora: {rank: 8}}\n", ["try: method: {name: lora, rank: 8}"]),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_run_file_names_the_place_and_the_fix(ftcore: Terminal, tmp_path: Path, text: str, words: list[str]):
     (tmp_path / "run.yaml").write_text(text)
     refused(ftcore("run", "run.yaml"), USAGE, *words)
@@ -105,6 +115,22 @@ def test_a_key_with_nothing_behind_it_says_nothing(ftcore: Terminal, tmp_path: P
         (["--data.columns", "prompt"], ["'prompt' should be written KEY=VALUE"]),
         (["--method.targets", "q_prj"], ["the model has no layer 'q_prj' (did you mean 'q_proj'?)"]),
         (["--train.optimizer", "adam_w"], ["there is no optimizer 'adam_w'"]),
+        (["--train.epohcs", "2"], ["try: ftcore run … --train.epochs 2\n"]),
+        (["--strategy.packin"], ["try: ftcore run … --strategy.packing\n"]),
+        (["--lora_r", 8], ["(did you mean --method.rank?)", "--method.rank 8\n"]),
+        (["--lora-alpha=8"], ["no option --lora-alpha (did you mean --method.alpha?)", "--method.alpha 8\n"]),
+        (["--method.r", 8], ["(did you mean --method.rank?)"]),
+        (["--method", "vera", "--method.r", 8], ["(did you mean --method.rank?)"]),
+        (["--method", "full", "--lora_r", 8], ["of the tuning method 'lora'", "--method lora --method.rank 8"]),
+        (["--simpo_gamma", 1], ["the alignment strategy 'simpo'", "try: --strategy simpo --strategy.margin 1\n"]),
+        (["--strategy", "simpo", "--strategy.simpo_gamma", 1], ["… --strategy.margin 1\n"]),
+        (["--train.per_device_train_batch_size", 2], ["… --train.micro_batch_size 2\n"]),
+        (["--gradient_accumulation_steps", 2], ["… --train.batch_size …\n"]),
+        (["--train.save_steps", 2], ["… --checkpoints.every 2\n"]),
+        (["--output_dir", "x"], ["… --out x\n"]),
+        (["--strategy", "GRPOTrainer"], ["(did you mean 'grpo'?)"]),
+        (["--strategy", "rm"], ["reward is its relative", "try: --strategy reward"]),
+        (["--strategy", "dpo", "--strategy.loss", "kto_pair"], ["a strategy of its own", "try: --strategy kto"]),
         (["lora"], ["'lora' is no run file", "--method lora"]),
         (["a.yaml", "b.yaml"], ["a.yaml: there is no such run file"]),
         (["--plugin", "absent.py"], ["absent.py: there is no such plugin file"]),

@@ -292,6 +292,7 @@ def test_a_list_that_makes_no_sense_is_refused(text):
             "budget is not equal: train.steps is 9 for lora:train.steps=9, 2 for full",
         ),
         ("--methods lora:targets=q_proj,v_proj,full", "try: --methods 'lora:targets=[q_proj,v_proj],…'"),
+        ("--methods lora:r=8,full", "try: --methods lora:rank=8,…"),
         ("--methods lora, full", "try: --methods lora,full"),
         ("--methods lora,full --method.rank 8", "try: --methods lora:rank=VALUE"),
         ("--methods lora,full --train.step 8", "did you mean --train.steps?"),

@@ -8,15 +8,16 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import ftcore
 from ftcore.cli.lazy import LazyGroup
-from ftcore.errors import FtcoreError, PluginError, UsageError, by_its_letter, closest
+from ftcore.errors import FtcoreError, PluginError, UsageError, closest
 from ftcore.line import options
 from ftcore.manager import Command
 from ftcore.specs import KINDS
@@ -147,41 +148,76 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
+    """A setting that is known by this name comes before one that is spelled nearly so."""
+    from ftcore.cli.options import Setting
+
     command = error.ctx.command_path if error.ctx else "ftcore"
     parameters = error.ctx.command.get_params(error.ctx) if error.ctx else ()
-    prefix, dot, setting = error.option_name.partition(".")
-    helps = {name: p.help or "" for p in parameters if isinstance(p, click.Option) for name in p.opts}
-    siblings = {name.partition(".")[2]: text for name, text in helps.items() if name.startswith(f"{prefix}.")}
-    known = [*helps, *(name for p in cli.params for name in p.opts)]
-    # `--epochs` means `--train.epochs`, and a wrong setting of a method is meant for a method.
-    named = [name for name in known if name.rpartition(".")[2] == error.option_name.removeprefix("--")]
-    near = (closest(setting, siblings) or by_its_letter(setting, siblings)) if dot else None
-    guess = f"{prefix}.{near}" if near else named[0] if named else None if dot else closest(error.option_name, known)
-    if not guess and (elsewhere := _of_another(prefix.removeprefix("--"), setting)):
+    typed, value = _as_typed(error.option_name)
+    prefix, dot, name = error.option_name.removeprefix("--").partition(".")
+    fields = {p.dotted: p.field for p in parameters if isinstance(p, Setting)}
+    own = {dotted: field for dotted, field in fields.items() if dot and dotted.startswith(f"{prefix}.")}
+    siblings = {dotted.partition(".")[2]: field for dotted, field in own.items()}
+    word = name or prefix
+    guess = _known(word, value, own) or _known(word, value, fields) or _near(prefix, word, value, siblings)
+    if not guess and (elsewhere := _of_another([prefix, *KINDS], word, typed, value)):
         return elsewhere
+    known = [option for p in (*parameters, *cli.params) for option in p.opts]
+    if not guess and not dot and (near := closest(error.option_name, known)):
+        guess = near, value
     return UsageError(
-        f"there is no option {_as_typed(error.option_name)}" + (f" (did you mean {guess}?)" if guess else ""),
-        fix=f"{command} … {guess}" if guess else f"{command} --help",
+        f"there is no option {typed}" + (f" (did you mean {guess[0]}?)" if guess else ""),
+        fix=f"{command} … {_with_value(*guess, parameters)}" if guess else f"{command} --help",
         more=[f"settings here: {', '.join(siblings)}"] if siblings and not guess else [],
     )
 
 
-def _as_typed(option: str) -> str:
-    """The option as it stands on the line: click gives it with underscores where a command takes both."""
-    names = (word.partition("=")[0] for word in options.typed)
-    return next((name for name in names if name.replace("-", "_") == option.replace("-", "_")), option)
+def _near(prefix: str, name: str, value: str, siblings: Mapping[str, Any]) -> tuple[str, Any] | None:
+    from ftcore.settings import meant
+
+    found = meant(name, value, siblings)
+    return (f"--{prefix}.{found[0]}", found[1]) if found else None
 
 
-def _of_another(axis: str, setting: str) -> UsageError | None:
+def _known(word: str, value: str, fields: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """`--epochs` means `--train.epochs`, and `--output_dir` means `--out`."""
+    from ftcore.run.choose import KNOWN_AS
+    from ftcore.settings import called
+
+    if key := KNOWN_AS.get(word):
+        return f"--{key}", value
+    for dotted in sorted(fields, key=lambda dotted: not dotted.endswith(f".{word}")):
+        if found := called(word, value, {dotted.partition(".")[2]: fields[dotted]}):
+            return f"--{dotted}", found[1]
+    return None
+
+
+def _with_value(option: str, value: Any, parameters: Iterable[click.Parameter]) -> str:
+    is_flag = any(option in p.opts and getattr(p, "is_flag", False) for p in (*parameters, *cli.params))
+    return f"{option} {value}" if value and not is_flag else option
+
+
+def _as_typed(option: str) -> tuple[str, str]:
+    """The option as it stands on the line, which click gives with underscores where a command takes both; its value."""
+    for word, following in zip(options.typed, [*options.typed[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name.replace("-", "_") == option.replace("-", "_"):
+            return name, shlex.quote(text) if (text := value if equals else following) and text[:2] != "--" else ""
+    return option, ""
+
+
+def _of_another(axes: Iterable[str], setting: str, typed: str, value: str) -> UsageError | None:
     """The error for a setting that belongs to components which are not chosen here."""
-    owners = with_setting(options.manager(), axis, setting) if axis in KINDS else []
-    if not owners:
-        return None
-    return UsageError(
-        f"there is no option --{axis}.{setting} here; it is a setting of the {KINDS[axis].title} {owners[0]!r}",
-        fix=f"--{axis} {owners[0]}",
-        more=[f"others have it too: {', '.join(owners[1:])}"] if owners[1:] else [],
-    )
+    for axis in axes:
+        owners = with_setting(options.manager(), axis, setting, value) if axis in KINDS else []
+        if owners:
+            owner, name, said = owners[0]
+            return UsageError(
+                f"there is no option {typed} here; it is a setting of the {KINDS[axis].title} {owner!r}",
+                fix=f"--{axis} {owner} --{axis}.{name} {said}".rstrip(),
+                more=[f"others have it too: {', '.join(other for other, *_ in owners[1:])}"] if owners[1:] else [],
+            )
+    return None
 
 
 def _show(error: FtcoreError) -> int:

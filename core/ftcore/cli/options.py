@@ -85,6 +85,7 @@ class Setting(click.Option):
         self.section = section
         self.dotted = f"{prefix}.{name}"
         self.kind = kind
+        self.field = field
 
 
 class ComponentCommand(click.Command):

@@ -12,7 +12,7 @@ from typing import Any
 from ftcore.config import ENTRIES, SECTIONS
 from ftcore.errors import UsageError, closest, did_you_mean
 from ftcore.manager import Offer, PluginManager
-from ftcore.run.runfile import RunFile
+from ftcore.run.runfile import RunFile, in_one_line
 from ftcore.specs import KINDS
 from ftcore.unknown import with_setting
 
@@ -22,6 +22,17 @@ LISTS = ("data", "rewards", "evaluators", "reporters")
 
 KEYS = (*AXES, *SECTIONS, "out", "plugins")
 
+KNOWN_AS = {
+    **dict.fromkeys(("model_name_or_path", "base_model", "model_name", "model_id"), "model"),
+    **dict.fromkeys(("dataset", "datasets", "dataset_name", "train_file"), "data"),
+    **dict.fromkeys(("finetuning_type", "adapter"), "method"),
+    **dict.fromkeys(("stage", "rl"), "strategy"),
+    **dict.fromkeys(("reward_funcs", "reward_model"), "rewards"),
+    **dict.fromkeys(("output_dir", "save_dir"), "out"),
+    "report_to": "reporters",
+}
+"""What other frameworks call those keys."""
+
 
 def merge(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
     """Lay flags over a run file. A flag that names a component replaces it; dotted flags reach into it.
@@ -29,9 +40,12 @@ def merge(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any]) -
     `flags` are dotted: `{"method": "lora", "method.rank": "8", "data": ["a.jsonl"]}`. A dotted flag under an axis of
     which there may be several is kept under `axis.*`, for each of them that has such a setting.
     """
-    for key in run_file.values:
-        if key not in KEYS:
-            raise _unknown_key(manager, run_file, str(key))
+    if unknown := [_unknown_key(manager, run_file, str(key)) for key in run_file.values if key not in KEYS]:
+        first, *rest = unknown
+        first.more = (*first.more, *(f"{error.where}: {error.what}: {error.fix}" for error in rest))
+        raise first
+    for axis in run_file.values.keys() & set(AXES):
+        _must_be_named(manager, run_file, axis)
     # `model:` with nothing behind it says nothing, like a section that is left empty.
     written = {key: value for key, value in run_file.values.items() if value is not None}
     merged = {key: _as_entries(key, value) if key in AXES else value for key, value in written.items()}
@@ -57,20 +71,25 @@ def merge(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any]) -
 
 def _unknown_key(manager: PluginManager, run_file: RunFile, key: str) -> UsageError:
     """The error for a key of a run file that there is not: often a setting that stands one level too high."""
+    from ftcore.settings import called
+
     what, value, where = f"there is no key {key!r}", run_file.values.get(key), run_file.places.get(key)
+    if axis := KNOWN_AS.get(key):
+        return UsageError(f"{what}; here it is {axis!r}", where=where, fix=in_one_line({axis: value})[1:-1])
     for name, section in SECTIONS.items():
-        if key in section.model_fields:
-            return UsageError(f"{what}; it is a setting of {name}", where=where, fix=f"{name}: {{{key}: {value}}}")
+        if setting := called(key, value, section.model_fields):
+            fix = f"{name}: {in_one_line(dict([setting]))}"
+            return UsageError(f"{what}; it is a setting of {name}", where=where, fix=fix)
     for axis in KINDS:
-        owners = with_setting(manager, axis, key)
+        owners = {name: (setting, said) for name, setting, said in with_setting(manager, axis, key, value)}
         if owners:
             named = run_file.values.get(axis)
             named = named.get("name") if isinstance(named, Mapping) else named
-            owner = named if named in owners else owners[0]
+            owner = named if isinstance(named, str) and named in owners else next(iter(owners))
             return UsageError(
                 f"{what}; it is a setting of the {KINDS[axis].title} {owner!r}",
                 where=where,
-                fix=f"{axis}: {{name: {owner}, {key}: {value}}}",
+                fix=f"{axis}: {in_one_line({'name': owner, **dict([owners[owner]])})}",
             )
     near = closest(key, KEYS)
     return UsageError(
@@ -79,6 +98,20 @@ def _unknown_key(manager: PluginManager, run_file: RunFile, key: str) -> UsageEr
         fix=f"{near}: …" if near else "ftcore schema",
         more=[] if near else [f"keys: {', '.join(KEYS)}"],
     )
+
+
+def _must_be_named(manager: PluginManager, run_file: RunFile, axis: str) -> None:
+    """Raise UsageError for `method: {lora: {rank: 8}}`, in which the name stands as a key."""
+    written = run_file.values[axis]
+    for entry in written if isinstance(written, list) else [written]:
+        for name, settings in entry.items() if isinstance(entry, Mapping) and "name" not in entry else ():
+            if isinstance(settings, Mapping) and name in manager.catalogue(axis):
+                raise UsageError(
+                    f"the {KINDS[axis].title} {name!r} stands as a key; its settings stand beside its name",
+                    where=run_file.places[axis],
+                    value=in_one_line(entry),
+                    fix=f"{axis}: {in_one_line({'name': name, **settings})}",
+                )
 
 
 def _as_entries(axis: str, value: Any) -> list[dict[str, Any]]:

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ftcore.config import ENTRIES, SECTIONS, split_entry
-from ftcore.errors import ResourceError, UsageError, closest, did_you_mean
+from ftcore.errors import ResourceError, UsageError
 from ftcore.loading.plugin import typed
 from ftcore.manager import Offer, PluginManager
 from ftcore.run.choose import choose, choose_with_flags, merge
 from ftcore.run.plan import Choice, DataChoice, Plan, RewardChoice
 from ftcore.run.provenance import must_be_here
-from ftcore.run.runfile import RunFile, read_run_file
+from ftcore.run.runfile import RunFile, in_one_line, read_run_file
 from ftcore.run.suggested import filled
-from ftcore.settings import Settings, shown, validate
+from ftcore.settings import Settings, meant, shown, validate
 from ftcore.specs import KINDS
 from ftcore.types import Hardware
 from ftcore.unknown import with_setting
@@ -140,7 +140,7 @@ class _Said:
             )
         for key in settings.keys() - offer.fields().keys():
             if owners := with_setting(self._manager, axis, key):
-                more = f"name: {owners[0]}, which has {key}"
+                more = f"name: {owners[0][0]}, which has {owners[0][1]}"
         checked = self._checked(model, settings, prefix, more) if model else None
         return Choice(axis, spec, checked, offer.plugin, typed(self._manager.catalogue(axis), offer))
 
@@ -155,17 +155,17 @@ class _Said:
     def _must_have(self, axis: str, prefix: str, offer: Offer, settings: Mapping[str, Any]) -> None:
         """Raise UsageError for a setting that neither the component nor the core has, and say who has it."""
         config = offer.fields()
-        known = [*config, *ENTRIES[axis].model_fields]
+        known = {**config, **ENTRIES[axis].model_fields}
         for key in settings.keys() - {*config}:
-            near = closest(key, known)
+            near = meant(key, settings[key], known)
             owner = next(iter(with_setting(self._manager, axis, key)), None)
-            elsewhere = f"name: {owner}" if owner else f"ftcore explain {offer.spec.name}"
+            elsewhere = f"name: {owner[0]}" if owner else f"ftcore explain {offer.spec.name}"
             what = f"the {KINDS[axis].title.split()[-1]} {offer.spec.name!r} has no setting"
             raise UsageError(
-                f"{what} {f'{prefix}.{key}'!r}{did_you_mean(key, known)}",
+                f"{what} {f'{prefix}.{key}'!r}" + (f" (did you mean {near[0]!r}?)" if near else ""),
                 where=self._where(f"{prefix}.{key}"),
                 value=shown(key, settings[key]),
-                fix=f"{near}: {shown(key, settings[key])}" if near else elsewhere,
+                fix=f"{in_one_line(dict([near]))[1:-1]}  # in its place" if near else elsewhere,
                 more=[] if near else [f"settings here: {', '.join(known)}"],
             )
 

@@ -113,3 +113,9 @@ def dump_run_file(values: Any) -> str:
     escaped.
     """
     return str(yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=100))
+
+
+def in_one_line(values: Any) -> str:
+    """The same for a message: `{name: lora, rank: 8}`."""
+    text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=True, width=10**6)
+    return str(text).strip()

@@ -79,9 +79,10 @@ def _resolved(entry: Entry, arguments: Sequence[str], folder: Path, before: Entr
             written = f"{before.method}:{key.removeprefix('method.')}=[{value},{entry.method}]"
             error.fix, error.more = f"--methods '{written},…'", []
         if any(error.where == f"--{key}" or key in error.what for key, _ in entry.settings):
-            raise UsageError(
-                error.what, where=f"--methods {entry.name}", value=error.value, fix=f"ftcore explain {entry.method}"
-            ) from None
+            option, _, value = (error.fix or "").partition(" ")
+            own = f"--methods {entry.method}:{option.removeprefix('--method.')}={value},…"
+            fix = own if option.startswith("--method.") else f"ftcore explain {entry.method}"
+            raise UsageError(error.what, where=f"--methods {entry.name}", value=error.value, fix=fix) from None
         raise
 
 

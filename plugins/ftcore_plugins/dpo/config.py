@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from ftcore.settings import Settings
+from ftcore.errors import UsageError
+from ftcore.settings import KnownAs, Settings
 
 SMOOTHED = {"robust": 0.1, "exo_pair": 1e-3, "aot": 0.0, "aot_unpaired": 0.0}
 """The losses that know of doubt in the labels, and what their papers recommend."""
@@ -34,14 +35,14 @@ class DpoConfig(Settings):
     `bco_pair` 2404.04656, `sppo_hard` 2405.00675, `aot` 2406.05882, `apo_zero` and `apo_down` 2408.06266,
     `discopop` 2406.08414."""
 
-    beta: Annotated[float, Field(gt=0)] = 0.1
+    beta: Annotated[float, Field(gt=0), KnownAs("pref_beta", "dpo_beta")] = 0.1
     """How dear it is to move away from the untuned model; τ for `ipo`."""
 
     label_smoothing: Annotated[float | None, Field(ge=0, lt=0.5)] = None
     """Share of the labels that are taken to be wrong, for `robust`, `exo_pair` and `aot`. Left out: what the loss's
     paper recommends."""
 
-    imitation: Annotated[float, Field(ge=0)] = 0.0
+    imitation: Annotated[float, Field(ge=0), KnownAs("pref_ftx", "rpo_alpha")] = 0.0
     """Weight of imitating the chosen answer beside the loss, as in RPO (arXiv:2404.19733). It keeps the chosen answer
     from becoming less likely together with the rejected one."""
 
@@ -60,6 +61,15 @@ class DpoConfig(Settings):
 
     discopop_tau: Annotated[float, Field(gt=0)] = 0.05
     """Temperature of `discopop`."""
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _is_a_loss(cls, value: object) -> object:
+        """Elsewhere these are losses of DPO."""
+        if value in ("kto", "kto_pair", "orpo", "simpo"):
+            name = str(value).removesuffix("_pair")
+            raise UsageError(f"{value} is no loss of dpo, but a strategy of its own", fix=f"--strategy {name}")
+        return value
 
     @model_validator(mode="after")
     def _go_together(self) -> DpoConfig:

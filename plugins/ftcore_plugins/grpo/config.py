@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from ftcore.settings import KnownAs
 from ftcore_plugins.rollouts.config import Writing
 
 
@@ -16,7 +17,7 @@ class _Rewarded(Writing):
     from at once.
     """
 
-    generations: Annotated[int, Field(ge=2)] = 4
+    generations: Annotated[int, Field(ge=2), KnownAs("num_generations")] = 4
     """Answers to each prompt, which are compared with each other. More tell better what is good, and take longer."""
 
     steps_per_generation: Annotated[int, Field(gt=0)] = 1
@@ -26,10 +27,10 @@ class _Rewarded(Writing):
     beta: Annotated[float, Field(ge=0)] = 0.0
     """Price of moving away from the untuned model. With 0 it is not asked at all."""
 
-    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    clip: Annotated[float, Field(gt=0, lt=1), KnownAs("epsilon")] = 0.2
     """A probability counts as changed by no more than this share since the answer was written: ε."""
 
-    clip_high: Annotated[float | None, Field(gt=0)] = None
+    clip_high: Annotated[float | None, Field(gt=0), KnownAs("epsilon_high")] = None
     """The same upward, where rare answers should rise faster (DAPO, arXiv:2503.14476, takes 0.28). Left out: `clip`.
     For the loss `cispo` it is the largest ratio itself (5 in arXiv:2510.13786)."""
 

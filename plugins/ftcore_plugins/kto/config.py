@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ftcore.settings import Settings
+from ftcore.settings import KnownAs, Settings
 
 
 class KtoConfig(Settings):
@@ -20,7 +20,7 @@ class KtoConfig(Settings):
     """`kto` measures an answer against how far the model has moved on answers to other prompts; `apo_zero_unpaired`
     against nothing (arXiv:2408.06266)."""
 
-    beta: Annotated[float, Field(gt=0)] = 0.1
+    beta: Annotated[float, Field(gt=0), KnownAs("pref_beta", "kto_beta")] = 0.1
     """How dear it is to move away from the untuned model."""
 
     good_weight: Annotated[float | None, Field(gt=0)] = None

@@ -7,23 +7,23 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from ftcore.settings import Settings
+from ftcore.settings import KnownAs, Settings
 from ftcore_plugins.peft_base.config import Names, Targets
 
 
 class LoraConfig(Settings):
     """Each chosen layer answers W·x + (alpha/rank)·B·A·x, where W is frozen, A has `rank` rows and B `rank` columns."""
 
-    rank: Annotated[int, Field(gt=0)] = 16
+    rank: Annotated[int, Field(gt=0), KnownAs("r", "lora_r", "lora_rank")] = 16
     """Width of the update's bottleneck: more holds more, and costs more memory."""
 
-    alpha: Annotated[float, Field(gt=0)] = 32
+    alpha: Annotated[float, Field(gt=0), KnownAs("lora_alpha")] = 32
     """The update is scaled by alpha/rank, so that another rank does not ask for another learning rate."""
 
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1), KnownAs("lora_dropout")] = 0.0
     """Share of the inputs to the update that is dropped in training."""
 
-    targets: Targets = "all-linear"
+    targets: Annotated[Targets, KnownAs("target_modules", "lora_target", "lora_target_modules")] = "all-linear"
     """Layers that get an update: `all-linear` (every linear layer but the head), or a list of names such as
     `q_proj,v_proj`, each of which may be a regular expression for the layer's whole path."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, create_model, model_validator
 
-from ftcore.settings import Settings
+from ftcore.settings import KnownAs, Settings
 from ftcore_plugins.lora_family.row import Row
 from ftcore_plugins.lora_family.table import ROWS
 from ftcore_plugins.peft_base.config import Targets
@@ -41,7 +41,7 @@ def __getattr__(name: str) -> type[FamilySettings]:
     row = ROWS[name]
     fields: dict[str, Any] = {
         setting.name: (
-            Annotated[setting.kind, Field(**setting.bounds)],
+            Annotated[setting.kind, Field(**setting.bounds), KnownAs(setting.peft or "")],
             Field(setting.default, description=setting.help),
         )
         for setting in row.settings

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ftcore.settings import KnownAs
 from ftcore_plugins.rollouts.config import Writing
 
 
@@ -16,7 +17,7 @@ class OnlineDpoConfig(Writing):
     at once.
     """
 
-    generations: Annotated[int, Field(ge=2)] = 2
+    generations: Annotated[int, Field(ge=2), KnownAs("num_generations")] = 2
     """Answers to each prompt. Of more than two, the one with the highest reward and the one with the lowest make the
     pair."""
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ftcore.settings import Settings
+from ftcore.settings import KnownAs, Settings
 
 
 class _Rendered(Settings):
@@ -23,17 +23,17 @@ class OrpoConfig(_Rendered):
 class SimpoConfig(_Rendered):
     """Simple preference optimisation (https://arxiv.org/abs/2405.14734)."""
 
-    beta: Annotated[float, Field(gt=0)] = 2.0
+    beta: Annotated[float, Field(gt=0), KnownAs("pref_beta")] = 2.0
     """How steeply the loss falls with the margin between the two answers."""
 
-    margin: Annotated[float, Field(ge=0)] = 1.0
+    margin: Annotated[float, Field(ge=0), KnownAs("simpo_gamma")] = 1.0
     """How much likelier the chosen answer should be, in units of `beta` times nats a token: γ in the paper."""
 
 
 class CpoConfig(_Rendered):
     """Contrastive preference optimisation (https://arxiv.org/abs/2401.08417)."""
 
-    beta: Annotated[float, Field(gt=0)] = 0.1
+    beta: Annotated[float, Field(gt=0), KnownAs("pref_beta")] = 0.1
     """How steeply the loss falls with the difference of the log-probabilities."""
 
     imitation: Annotated[float, Field(ge=0)] = 1.0

@@ -15,7 +15,7 @@ def ftcore_alignment_strategies():
         name="reward",
         summary="learn to score answers from pairs of which people preferred one: a reward model",
         examples=("preference",),
-        relatives=("bradley-terry",),
+        relatives=("bradley-terry", "rm", "reward-model"),
         packages=("trl",),
         config=Ref("ftcore_plugins.reward.config:RewardConfig"),
         factory=Ref("ftcore_plugins.reward.strategy:RewardStrategy"),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ftcore.settings import Settings
+from ftcore.settings import KnownAs, Settings
 
 
 class Writing(Settings):
@@ -16,7 +16,7 @@ class Writing(Settings):
     """`chat` renders prompts with the model's chat template, as they will be at inference; `none` takes them as they
     are."""
 
-    max_new_tokens: Annotated[int, Field(gt=0)] = 64
+    max_new_tokens: Annotated[int, Field(gt=0), KnownAs("max_completion_length", "response_length")] = 64
     """Longest answer in training, in tokens."""
 
     temperature: Annotated[float, Field(gt=0)] = 1.0
