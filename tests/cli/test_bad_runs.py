@@ -32,7 +32,19 @@ def test_a_finished_run_is_not_resumed(attempt: Try, ftcore: Terminal, tmp_path:
     result = ftcore("resume", "run")
     assert result.code == USAGE
     assert "the run is finished; there is nothing to resume" in result.err
+    assert attempt("--out", "run").err.endswith("  try: --out run-2\n")
     assert snapshot(tmp_path / "run") == before
+
+
+def test_a_finished_run_whose_model_was_removed_says_so(attempt: Try, ftcore: Terminal, tmp_path: Path):
+    assert attempt("--out", "run").code == 0
+    assert attempt("--out", "next", model="./run").code == 0
+    shutil.rmtree(tmp_path / "run" / "model")
+    for line in (["chat", "run"], ["chat", "next"], ["plan", "--model", "./run"]):
+        result = ftcore(*line)
+        assert result.code == MODEL
+        assert "the artifact run/model is missing" in result.err
+        assert result.err.endswith("  try: train it anew: ftcore run run/run.yaml --out run-2\n")
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def another_adapter(run: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "kind", "message"),
     [
-        (no_model, UsageError, "the run is not finished"),
+        (no_model, ModelError, "the artifact .*model is missing"),
         (no_run_file, UsageError, "this is not the folder of a run"),
         (no_manifest, ModelError, "the artifact is not as the run wrote it"),
         (a_strange_manifest, ModelError, "the artifact is not as the run wrote it"),

@@ -59,13 +59,18 @@ def test_a_run_on_a_run_on_a_run(ftcore: Terminal, finished: Any, tmp_path: Path
     [
         (("--model", "run/model"), "run/model is the adapter of a run, not a model\n  try: --model run\n"),
         (("--model", "begun"), "begun: the run is not finished\n  try: ftcore resume begun\n"),
+        (
+            ("--model", "gone"),
+            "gone: the artifact gone/model is missing\n  try: train it anew: ftcore run gone/run.yaml ",
+        ),
         (("--model", "prompts"), "prompts: what the method 'prompt-tuning' learns cannot be folded"),
         (("--model", "run:nowhere"), "nowhere: this is not the folder of a run"),
     ],
 )
 def test_what_nothing_can_begin_from_is_refused_on_the_plan(ftcore: Terminal, finished: Any, line: Any, said: str):  # noqa: F811
     run = finished()
-    shutil.copytree(run, "begun", ignore=shutil.ignore_patterns("model"))
+    shutil.copytree(run, "begun", ignore=shutil.ignore_patterns("model", "report.json"))
+    shutil.copytree(run, "gone", ignore=shutil.ignore_patterns("model"))
     shutil.copytree(run, "prompts")
     text = Path("prompts/run.yaml").read_text()
     at, end = text.index("method:"), text.index("strategy:")

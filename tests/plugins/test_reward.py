@@ -267,7 +267,8 @@ def test_a_run_that_is_no_reward_models_is_refused_before_anything_loads(
     assert ftcore(*line, judge).code == 0
     refused = ftcore(*line, other)
     assert refused.code == 2
-    assert "whose model gives no scores" in refused.err
+    assert "whose model gives no scores\n" in refused.err
+    assert refused.err.endswith("  try: train one that does: --strategy reward\n")
     assert "this is not the folder of a run" in ftcore(*line, tmp_path).err
     (other / "model").rmdir()
     assert f"ftcore resume {other}" in ftcore(*line, other).err

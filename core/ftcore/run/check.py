@@ -48,7 +48,8 @@ def check(plan: Plan, manager: PluginManager, trains: bool = True) -> Plan:
             if finding.level != "error":
                 findings.append(finding)
             elif trains:
-                raise UsageError(f"{finding.message} (says {plugin.key})", fix=finding.fix)
+                said_by = "" if plugin.is_built_in else f" (says {plugin.key})"
+                raise UsageError(f"{finding.message}{said_by}", fix=finding.fix)
     return dataclasses.replace(plan, findings=tuple(findings))
 
 
@@ -201,7 +202,7 @@ def _out(plan: Plan) -> Iterator[FtcoreError]:
     if plan.out is None:
         return
     if plan.out.exists() and (not plan.out.is_dir() or any(plan.out.iterdir())):
-        if (plan.out / "run.yaml").is_file():
+        if (plan.out / "run.yaml").is_file() and not (plan.out / "report.json").is_file():
             fix = f"ftcore resume {plan.out}, or choose another folder: --out {_free(plan.out)}"
         else:
             fix = f"--out {_free(plan.out)}"

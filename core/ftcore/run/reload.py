@@ -11,7 +11,7 @@ from ftcore.errors import ModelError
 from ftcore.manager import PluginManager
 from ftcore.protocols import TuningMethod
 from ftcore.run.checkpoint import load_tensors
-from ftcore.run.finished import plan_of
+from ftcore.run.finished import anew, plan_of
 from ftcore.run.folder import verify_manifest
 from ftcore.run.load import attached, load_model, load_tokenizer
 from ftcore.run.plan import Plan
@@ -50,7 +50,7 @@ def reload(folder: Path, manager: PluginManager, dtype: str | None = None, head:
             "the artifact is not as the run wrote it",
             where=str(artifact),
             more=wrong,
-            fix=f"train it anew: ftcore run {folder / 'run.yaml'} --out {folder}-2",
+            fix=anew(folder),
         )
     if dtype:
         plan = dataclasses.replace(plan, precision=Precision(dtype))

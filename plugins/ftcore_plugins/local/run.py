@@ -44,6 +44,7 @@ class Run:
             yield Finding("note", f"the adapter of {self.shown} is folded into its base model, once")
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
+        plan_of(self.path, typed.manager())  # transformers would take a folder that is gone for an id on the hub
         return load_tokenizer(self.path / "model", self.shown)
 
     def model(self, **options: Any) -> PreTrainedModel:
