@@ -143,14 +143,24 @@ def test_the_demo_is_a_whole_pipeline():
         ("  reward: {", "  reward: {method: prompt-tuning, ", "stage reward: the strategy 'reward' puts a new head",
          "reward: {method: "),
         ("prompts.jsonl", "pairs.jsonl", "pairs.jsonl: stage ppo: the strategy 'ppo' learns from",
-         "ppo: {strategy: dpo}"),
+         "ppo: {data: FILE}"),
+        ("reward: {data: pairs.jsonl}", "reward: {}", "demo: stage reward: it names no data, so takes the demo's: the",
+         "reward: {data: FILE}"),
         ("  ppo: {", "  ppo: {minibatches: 9, ", "all.yaml:12:22: 'minibatches' is no key", "ftcore rlhf --help"),
         ("  ppo: {", "  ppo: {out: x, ", "'out' is the whole pipeline's", "out outside of stages"),
         ("  sft: {", "  sft: {model: ppo, ", "the stage 'ppo' does not come before 'sft'", "put ppo before sft"),
         ("  ppo: {", "  ppo: {rewards: {name: model, run: ppo}, ", "the stage 'ppo' does not come before 'ppo'", ""),
         ("  reward: {data: pairs.jsonl}\n", "", "stage ppo: the strategy 'ppo' learns from rewards",
          "ppo: {rewards: NAME}"),
-        ("  ppo: {", "  ppo: {model: reward, ", "its model scores answers and writes none", ""),
+        ("  ppo: {", "  ppo: {model: reward, ", "all.yaml:12:16: stage ppo: the model of 'reward' scores answers and w",
+         "model: sft"),
+        ("  ppo: {", "  ppo: {rewards: {name: model, run: judge}, ", "stage ppo: there is no stage 'judge', nor a run\n"
+         "  stages before ppo: sft, reward", "run: reward"),
+        ("  ppo: {", "  ppo: {rewards: {name: model, run: sft}, ", "the stage 'sft' gives no scores", "run: reward"),
+        ("stages:", "checkpoints: {evry: 2}\nstages:", "all.yaml:9:21: all stages: there is no setting 'checkpoints.",
+         "checkpoints: {every: 2}"),
+        ("  sft: {", "  sft: {train: {micro_batch_size: 3}, ", "all.yaml:10:8: stage sft: train.micro_batch_size 3 doe",
+         "sft: {train: {micro_batch_size: 1}}"),
         ("  sft: {", "  sft: {method: prompt-tuning, ", "stage reward: out/1-sft: what the method 'prompt-",
          ""),
         ("  sft:", "  a/b:", "the name of a stage is also that of its folder", "stages: {sft: …}"),
@@ -184,6 +194,11 @@ def test_planning_imports_no_torch(write: Any, shell: Terminal):
     [
         (("--until", "rewards"), "there is no stage 'rewards' (did you mean 'reward'?)"),
         (("--out", "mine"), "the folder is not empty, and holds no pipeline.yaml"),
+        (
+            ("--train.steps", "1"),
+            "--train.steps stands in the file, for all stages or for one\n"
+            "  try: in the file, above stages or in one: train: {steps: 1}\n",
+        ),
     ],
 )
 def test_a_line_that_makes_no_sense_is_refused(write: Any, ftcore: Terminal, line: Any, said: str):
@@ -197,6 +212,12 @@ def test_a_line_that_makes_no_sense_is_refused(write: Any, ftcore: Terminal, lin
 def test_a_folder_without_a_pipeline_is_refused(ftcore: Terminal):
     Path("empty").mkdir()
     assert "there is no pipeline in this folder" in ftcore("rlhf", "empty").err
+    Path("one").mkdir()
+    Path("one/run.yaml").touch()
+    assert ftcore("rlhf", "one").err.endswith("a run, not of a pipeline\n  try: ftcore resume one\n")
+    Path("shop.yaml").touch()
+    assert ftcore("rlhf", "shpo.yaml").err.endswith("(did you mean 'shop.yaml'?)\n  try: ftcore rlhf shop.yaml\n")
+    assert "  try: write one: stages: {sft: " in ftcore("rlhf", "nothing.yaml").err
     assert "not the folder of a run" in ftcore("resume", "empty").err
 
 
@@ -262,6 +283,10 @@ def test_killed_between_two_stages_then_stopped_within_one_then_finished(write: 
     assert killed.wait() == -signal.SIGKILL
     written = first.stat().st_mtime_ns
     assert not (tmp_path / "out" / "pipeline.json").exists()
+
+    assert ftcore("rlhf", path.name, "--out", "out", "--until", "sft").out.endswith(
+        "go on with reward: ftcore rlhf out\n"
+    )
 
     Path("stop.py").write_text(STOP)
     stopped = ftcore("rlhf", path.name, "--out", "out", "--plugin", "stop.py")

@@ -17,11 +17,27 @@ from ftcore.line import options
 from ftcore.run.folder import writable, write_text
 from ftcore.run.runfile import dump_run_file
 from ftcore_plugins.jobs.job import Job, folder_for
-from ftcore_plugins.rlhf.pipeline import FILE, Pipeline, read
-from ftcore_plugins.rlhf.plans import dump, planned
+from ftcore_plugins.rlhf.pipeline import FILE, OWN, Pipeline, read
+from ftcore_plugins.rlhf.plans import dump, in_the_file, planned
 
 
-@click.command(context_settings=CONTEXT)
+class _Rlhf(click.Command):
+    """Its settings are in the file; who types one is told how it stands there."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        typed = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            option = error.option_name
+            if option.removeprefix("--").partition(".")[0] not in OWN:
+                raise
+            value = next(iter(typed[typed.index(option) + 1 :] if option in typed else ()), "…")
+            fix = f"in the file, above stages or in one: {in_the_file(f'{option} {value}', None)}"
+            raise UsageError(f"{option} stands in the file, for all stages or for one", fix=fix) from None
+
+
+@click.command(cls=_Rlhf, context_settings=CONTEXT)
 @click.argument("file", required=False, metavar="[FILE.yaml | DIR]")
 @click.option("--model", metavar="NAME", help="Which model the first stage begins from.")
 @click.option("--method", metavar="NAME", help="Which parameters train, in all stages.")
@@ -48,18 +64,31 @@ def rlhf(
     if only_plan:
         _show_plans(chosen, as_json)
         return
-    _carry_out(jobs, chosen, folder, pipeline)
+    again = _carry_out(jobs, chosen, folder, pipeline)
     _show(chosen, folder, as_json)
+    if len(chosen) < len(jobs) and not as_json:
+        click.echo(f"go on with {jobs[len(chosen)].name}: {again}")
 
 
 def _read(file: str | None, out: str | None, shared: dict[str, str]) -> tuple[Pipeline, str | None]:
     if file is None or not Path(file).is_dir():
         return read(Path(file) if file else None, shared), out
     if not (Path(file) / FILE).is_file():
-        raise UsageError("there is no pipeline in this folder", where=file, fix=f"ftcore rlhf --out {file}-2")
+        raise _no_pipeline(Path(file))
     if out or shared:
         raise UsageError("a pipeline goes on in its own folder, as it was begun", where=file, fix=f"ftcore rlhf {file}")
     return read(Path(file) / FILE), file
+
+
+def _no_pipeline(folder: Path) -> UsageError:
+    if not (folder / "run.yaml").is_file():
+        what, fix = "there is no pipeline in this folder", f"ftcore rlhf FILE.yaml --out {folder}-2"
+    elif (folder.parent / FILE).is_file():
+        what, fix = "this is one stage of a pipeline", f"ftcore rlhf {folder.parent}"
+    else:
+        line = "report" if (folder / "report.json").is_file() else "resume"
+        what, fix = "this is the folder of a run, not of a pipeline", f"ftcore {line} {folder}"
+    return UsageError(what, where=str(folder), fix=fix)
 
 
 def _from_here(folder: Path) -> Path:
@@ -78,7 +107,8 @@ def _until(jobs: Sequence[Job], stage: str | None) -> Sequence[Job]:
     return jobs[: names.index(stage) + 1]
 
 
-def _carry_out(jobs: Sequence[Job], chosen: Sequence[Job], folder: Path, pipeline: Pipeline) -> None:
+def _carry_out(jobs: Sequence[Job], chosen: Sequence[Job], folder: Path, pipeline: Pipeline) -> str:
+    """Gives the line that goes on."""
     from ftcore_plugins.jobs.processes import plugin_options
     from ftcore_plugins.rlhf.training import kept, train
 
@@ -86,7 +116,9 @@ def _carry_out(jobs: Sequence[Job], chosen: Sequence[Job], folder: Path, pipelin
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / FILE, dump_run_file(dump(jobs, pipeline.run_file.values.get("plugins"))))
-    train(chosen, done, folder, shlex.join(["ftcore", *plugin_options(), "rlhf", str(folder)]))
+    again = shlex.join(["ftcore", *plugin_options(), "rlhf", str(folder)])
+    train(chosen, done, folder, again)
+    return again
 
 
 def _show(jobs: Sequence[Job], folder: Path, as_json: bool) -> None:

@@ -18,6 +18,7 @@ from ftcore.run.choose import AXES, KEYS, LISTS
 from ftcore.run.runfile import RunFile, parse_run_file, read_run_file
 
 FILE = "pipeline.yaml"
+EXAMPLE = "stages: {sft: {data: a.jsonl}, reward: {data: b.jsonl}}"
 OWN = (*AXES, *SECTIONS)
 """What a stage may say itself. Where it goes, and which plugins there are, is the whole pipeline's."""
 
@@ -28,8 +29,8 @@ class Stage:
 
     name: str
     run_file: RunFile
-    begins_anew: bool
-    """It names the model that it begins from, which is otherwise an earlier stage's."""
+    own: Mapping[str, str]
+    """The places of the dotted keys that it says itself; the others are what all stages share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,13 @@ def read(path: Path | None, shared: Mapping[str, Any] | None = None) -> Pipeline
     if path is None:
         text = (files("ftcore_plugins.rlhf") / "demo.yaml").read_text(encoding="utf-8")
         run_file = parse_run_file(text, Path("the demo's pipeline"))
-    else:
+    elif path.exists():
         run_file = read_run_file(path)
+    else:
+        files_here = [file.name for file in path.parent.glob("*.y*ml")]
+        near = closest(path.name, files_here)
+        fix = f"ftcore rlhf {path.with_name(near)}" if near else f"write one: {EXAMPLE}"
+        raise UsageError(f"there is no such file{did_you_mean(path.name, files_here)}", where=str(path), fix=fix)
     _must_know(run_file)
     values = laid_over(run_file.values, shared or {})
     return Pipeline(run_file, tuple(_stages(RunFile(run_file.path, values, run_file.places))))
@@ -108,8 +114,7 @@ def _stages(run_file: RunFile) -> Iterator[Stage]:
     given = run_file.values["stages"]
     entries = dict.fromkeys(given) if isinstance(given, list) and all(isinstance(n, str) for n in given) else given
     if not isinstance(entries, Mapping) or not entries:
-        fix = "stages: {sft: {data: a.jsonl}, reward: {data: b.jsonl}}"
-        raise UsageError("stages are names, each with its keys", where=run_file.places.get("stages"), fix=fix)
+        raise UsageError("stages are names, each with its keys", where=run_file.places.get("stages"), fix=EXAMPLE)
     shared = {key: value for key, value in run_file.values.items() if key in (*OWN, "plugins")}
     for name, own in entries.items():
         yield _stage(str(name), own or {}, shared, run_file.places, run_file.path)
@@ -133,4 +138,4 @@ def _stage(name: str, own: Any, shared: Mapping[str, Any], places: Mapping[str, 
     its = {key.removeprefix(prefix): at for key, at in places.items() if key.startswith(prefix)}
     others = {key: at for key, at in places.items() if not key.startswith("stages.")}
     values = laid_over(laid_over({"strategy": name}, shared), own)
-    return Stage(name, RunFile(path, values, {"": place or str(path), **others, **its}), "model" in own)
+    return Stage(name, RunFile(path, values, {**others, "": place or str(path), **its}), its)

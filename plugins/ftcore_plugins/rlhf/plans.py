@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ftcore.cli.options import manager_for
-from ftcore.errors import FtcoreError
+from ftcore.errors import DataError, FtcoreError, UsageError, did_you_mean
 from ftcore.manager import PluginManager
 from ftcore.run.check import check
 from ftcore.run.finished import promised
@@ -58,14 +58,17 @@ def builds_on(job: Job, jobs: Sequence[Job]) -> str | None:
     return next((other.name for other in jobs if str(other.folder) == path), None)
 
 
-def in_the_file(fix: str, stage: str) -> str | None:
-    """A fix that is an option of `ftcore run`, as it stands under the stage in the file; None for any other."""
+def in_the_file(fix: str, stage: str | None) -> str | None:
+    """A fix that is an option of `ftcore run`, as it stands under the stage in the file, or above the stages.
+
+    None for any other.
+    """
     option = _OPTION.match(fix)
     if not option:
         return None
     key, dot, setting = option["key"].partition(".")
     value = f"{{{setting}: {option['value']}}}" if dot else option["value"]
-    return f"{stage}: {{{key}: {value}}}{fix[option.end() :]}"
+    return (f"{stage}: {{{key}: {value}}}" if stage else f"{key}: {value}") + fix[option.end() :]
 
 
 def _with_model(stage: Stage, before: Sequence[Job], names: Sequence[str]) -> Stage:
@@ -73,8 +76,14 @@ def _with_model(stage: Stage, before: Sequence[Job], names: Sequence[str]) -> St
     values = stage.run_file.values
     name = reference(values.get("model"), "model", [job.name for job in before], stage, names)
     writing = [job.name for job in before if job.plan.strategy.spec.head == "lm"]
-    if name is None and not stage.begins_anew and writing:
+    if name is None and "model" not in stage.own and writing:
         name = writing[-1]
+    if name and name not in writing:
+        raise UsageError(
+            f"the model of {name!r} scores answers and writes none",
+            where=stage.run_file.places.get("model"),
+            fix=f"model: {writing[-1]}" if writing else "take model out",
+        )
     if name is None:
         return stage
     path = next(str(job.folder) for job in before if job.name == name)
@@ -99,9 +108,26 @@ def _with_folders(stage: Stage, before: Sequence[Job], names: Sequence[str]) -> 
     def entry(number: int, one: Any) -> Any:
         named = one.get("run") if isinstance(one, Mapping) else None
         name = reference(named, f"rewards.{number}.run", list(folders), stage, names)
+        if named and one.get("name") == "model":
+            _must_judge(str(named), before, stage)
         return {**one, "run": folders[name]} if name else one
 
     return _saying(stage, "rewards", [entry(*each) for each in enumerate(entries)]) if entries else stage
+
+
+def _must_judge(named: str, before: Sequence[Job], stage: Stage) -> None:
+    """Raise UsageError for what is neither a stage that learns to score, nor a folder."""
+    judges = [job.name for job in before if job.plan.strategy.spec.head == "score"]
+    if named in judges or (Path(named).expanduser().exists() and named not in [job.name for job in before]):
+        return
+    is_stage = named in [job.name for job in before]
+    what = f"the stage {named!r} gives no scores" if is_stage else f"there is no stage {named!r}, nor a run"
+    raise UsageError(
+        what + did_you_mean(named, judges),
+        where=stage.run_file.places.get("rewards"),
+        more=[f"stages before {stage.name}: {', '.join(job.name for job in before)}"],
+        fix=f"run: {judges[-1]}" if judges else "put a stage before it: judge: {strategy: reward, data: FILE}",
+    )
 
 
 def _saying(stage: Stage, key: str, value: Any) -> Stage:
@@ -111,11 +137,21 @@ def _saying(stage: Stage, key: str, value: Any) -> Stage:
 
 @contextmanager
 def _said_of(stage: Stage) -> Iterator[None]:
-    """An error names the stage, and its fix is written as it stands in the file."""
+    """An error names the stage, and its fix is written as it stands in the file.
+
+    What all stages share is at fault for all of them. A stage is called by its strategy, so where rows do not suit it
+    others are wanted.
+    """
     try:
         yield
     except FtcoreError as error:
-        error.what = f"stage {stage.name}: {error.what}"
-        error.where = error.where or stage.run_file.places[""]
-        error.fix = error.fix and (in_the_file(error.fix, stage.name) or error.fix)
+        places = stage.run_file.places
+        is_shared = error.where in {at for key, at in places.items() if key and key not in stage.own}
+        if isinstance(error, DataError) and (error.fix or "").startswith("--strategy"):
+            error.fix, error.more = "--data FILE", ()
+            if "data" not in stage.run_file.values:
+                error.what = f"it names no data, so takes the demo's: {error.what}"
+        error.what = f"{'all stages' if is_shared else f'stage {stage.name}'}: {error.what}"
+        error.where = error.where or places[""]
+        error.fix = error.fix and (in_the_file(error.fix, None if is_shared else stage.name) or error.fix)
         raise
