@@ -158,7 +158,7 @@ def test_the_demo_is_a_whole_pipeline():
          "  stages before ppo: sft, reward", "run: reward"),
         ("  ppo: {", "  ppo: {rewards: {name: model, run: sft}, ", "the stage 'sft' gives no scores", "run: reward"),
         ("stages:", "checkpoints: {evry: 2}\nstages:", "all.yaml:9:21: all stages: there is no setting 'checkpoints.",
-         "checkpoints: {every: 2}"),
+         "every: 2"),
         ("  sft: {", "  sft: {train: {micro_batch_size: 3}, ", "all.yaml:10:8: stage sft: train.micro_batch_size 3 doe",
          "sft: {train: {micro_batch_size: 1}}"),
         ("  sft: {", "  sft: {method: prompt-tuning, ", "stage reward: out/1-sft: what the method 'prompt-",
