@@ -6,6 +6,7 @@ It answers without torch, so that a plan on a processor is made before anything 
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import subprocess
 import sys
@@ -17,6 +18,10 @@ import psutil
 
 from ftcore.types import Hardware, Precision
 from ftcore_plugins.cpu.config import CpuConfig
+
+# Threads sleep while they wait for each other, which OpenMP reads when torch is loaded. Where a core is taken by another
+# program, threads that spin instead take its time away from the one that they wait for: a step of 3 s takes over 20.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 BF16_WORDS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """What /proc/cpuinfo calls bfloat16 instructions: AVX-512 and AMX on x86, the last one on Arm."""
