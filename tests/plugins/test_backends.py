@@ -38,6 +38,15 @@ def test_the_fastest_that_is_there_comes_first():
     assert priorities == {"cpu": 0, "mps": 10, "cuda": 20}
 
 
+@pytest.mark.parametrize(("given", "taken"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_waiting_threads_sleep_unless_told_otherwise(given, taken):
+    """OpenMP reads it when torch is loaded, so it must stand there before."""
+    code = "import os, sys, ftcore_plugins.cpu.backend; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    env = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"} | given
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [taken, "False"]
+
+
 def test_a_machine_without_a_gpu_is_probed_without_torch():
     code = """
 import json, sys
