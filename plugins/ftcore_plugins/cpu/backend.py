@@ -19,8 +19,8 @@ import psutil
 from ftcore.types import Hardware, Precision
 from ftcore_plugins.cpu.config import CpuConfig
 
-# Threads sleep while they wait for each other; OpenMP reads this when torch is loaded. Where another program has one of the
-# cores, threads that spin take its time away from the one that they wait for: a step of 3 s takes over 20.
+# Threads sleep while they wait for each other; OpenMP reads this when torch is loaded. Where another program has one of
+# the cores, threads that spin take its time away from the one that they wait for: a step of 3 s takes over 20.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 BF16_WORDS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
