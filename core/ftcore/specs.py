@@ -225,13 +225,15 @@ class CommandSpec(Declared):
 
     It is no component of a run: no run file names it, and its settings are the options of its own line. The reference
     is imported when the command is typed; `summary` is what `ftcore --help` shows. A folder that holds a file of the
-    name `resumes` is the command's own: `ftcore resume DIR` calls `ftcore NAME DIR`.
+    name `resumes` is the command's own: `ftcore resume DIR` calls `ftcore NAME DIR`. So is a file with one of its
+    `keys`, which a run file has not: `ftcore run FILE` says to type `ftcore NAME FILE`.
     """
 
     name: str
     summary: str
     factory: Ref
     resumes: str | None = None
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -18,12 +19,36 @@ def test_a_folder_that_is_no_run(ftcore: Terminal, tmp_path: Path, line: list[st
         refused(ftcore(*line, folder), USAGE, f"error: {folder}: ")
 
 
+@pytest.mark.parametrize(
+    ("folder", "said", "fix"),
+    [
+        ("all/1-stf", "all/1-stf: there is no such folder (did you mean '1-sft'?)", "{line} all/1-sft"),
+        ("all/2-ppo/model", "all/2-ppo/model: this is a part of a run", "{line} all/2-ppo"),
+        ("all", "all: this is the folder of `ftcore rlhf`, which holds several runs\n"
+         "  the last that finished: 2-ppo", "{line} all/2-ppo"),
+        ("new", "new: this is the folder of `ftcore rlhf`, which holds several runs", "ftcore resume new"),
+        (".", ".: this is not the folder of a run", "ls runs"),
+    ],
+)  # fmt: skip
+def test_the_folder_that_was_meant_is_named(ftcore: Terminal, folder: str, said: str, fix: str):
+    for path in ("new/pipeline.yaml", "all/pipeline.yaml", "all/1-sft/run.yaml", "all/1-sft/report.json",
+                 "all/2-ppo/run.yaml", "all/2-ppo/report.json", "all/2-ppo/model/config.json"):  # fmt: skip
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).touch()
+    os.utime("all/1-sft/report.json", (0, 0))
+    for line in ("ftcore chat", "ftcore merge", "ftcore report"):
+        shown = ftcore(line.removeprefix("ftcore "), folder).err
+        assert shown == f"error: {said}\n  try: {fix.format(line=line)}\n"
+
+
 def test_what_to_type_next_names_the_plugin_file_again(ftcore: Terminal, tmp_path: Path):
     (tmp_path / "nudges.py").write_text(
         "from ftcore import hookimpl\n\n@hookimpl\ndef ftcore_tuning_methods():\n    return []\n"
     )
-    result = ftcore("report", "absent", "--plugin", "nudges.py")
-    assert result.err.endswith("  try: ftcore resume absent --plugin nudges.py\n")
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "run.yaml").touch()
+    result = ftcore("report", "begun", "--plugin", "nudges.py")
+    assert result.err.endswith("  try: ftcore resume begun --plugin nudges.py\n")
 
 
 def test_a_finished_run_is_not_resumed(attempt: Try, ftcore: Terminal, tmp_path: Path):

@@ -190,6 +190,14 @@ def test_without_a_hub_the_message_says_what_to_do(no_hub: None) -> None:
     assert len(caught.value.lines()) <= 6
 
 
+def test_an_id_in_a_folder_here_may_be_a_path(no_hub: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "sft").mkdir(parents=True)
+    [finding] = loader(id="runs/stf").findings()
+    assert finding.message.startswith("there is no folder runs/stf (did you mean 'sft'?); the hub cannot be reached")
+    assert finding.fix == "--model runs/sft"
+
+
 def test_a_path_is_no_id(no_hub: None) -> None:
     [finding] = loader(id="../name").findings()
     assert "is no id on the hub" in finding.message

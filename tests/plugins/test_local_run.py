@@ -64,7 +64,7 @@ def test_a_run_on_a_run_on_a_run(ftcore: Terminal, finished: Any, tmp_path: Path
             "gone: the artifact gone/model is missing\n  try: train it anew: ftcore run gone/run.yaml ",
         ),
         (("--model", "prompts"), "prompts: what the method 'prompt-tuning' learns cannot be folded"),
-        (("--model", "run:nowhere"), "nowhere: this is not the folder of a run"),
+        (("--model", "run:nowhere"), "nowhere: there is no such folder"),
     ],
 )
 def test_what_nothing_can_begin_from_is_refused_on_the_plan(ftcore: Terminal, finished: Any, line: Any, said: str):  # noqa: F811

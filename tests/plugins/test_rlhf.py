@@ -251,6 +251,12 @@ def test_folders_of_no_stage_are_refused_and_the_old_file_is_kept(write: Any, ft
     assert Path("out/pipeline.yaml").read_text() == "as it was"
 
 
+def test_a_file_with_stages_is_not_for_run(write: Any, ftcore: Terminal):
+    refused = ftcore("run", write().name)
+    assert refused.code == 2
+    assert refused.err.endswith("this is a file for `ftcore rlhf`, not a run file\n  try: ftcore rlhf all.yaml\n")
+
+
 # The whole program ----------------------------------------------------------------------------------------------------
 
 STOP = """

@@ -47,7 +47,7 @@ def test_two_runs_answer_the_same_way_again_and_meet_in_blind_pairs(
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
-        (["nothing"], 2, "not the folder of a run"),
+        (["nothing"], 2, "nothing: there is no such folder"),
         (["a", "b", "c"], 2, "one run answers, or two"),
         (["a", "a"], 2, "the same run is named twice"),
         (["a", "--temperature", "0"], 2, "all answers are the same"),

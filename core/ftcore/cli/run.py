@@ -123,25 +123,17 @@ plan = _component_command("plan", _plan, [OUT, YAML, JSON])
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def resume(folder: Path, as_json: bool) -> None:
     """Go on with the run in the folder RUN, from its newest checkpoint."""
+    from ftcore.cli.main import load_command
     from ftcore.cli.options import manager_for
+    from ftcore.line import options
     from ftcore.run.execute import resume as go_on
+    from ftcore.run.finished import owner
     from ftcore.run.runfile import RunFile, read_run_file
 
-    if command := _owner(folder):
+    if (found := owner(folder, options.manager())) and not (folder / "run.yaml").is_file():
+        command = load_command(found)
         command.main([str(folder), *(["--json"] if as_json else [])], f"ftcore {command.name}", standalone_mode=False)
         return
     path = folder / "run.yaml"
     manager = manager_for(read_run_file(path) if path.is_file() else RunFile())
     _finish(*go_on(folder, manager), as_json)
-
-
-def _owner(folder: Path) -> click.Command | None:
-    """The plugin's command that goes on with a folder which is no run's but its own."""
-    from ftcore.cli.main import load_command
-    from ftcore.line import options
-
-    if (folder / "run.yaml").is_file():
-        return None
-    commands = (command for commands in options.manager().commands().values() for command in commands)
-    owners = (one for one in commands if one.spec.resumes and (folder / one.spec.resumes).is_file())
-    return next(map(load_command, owners), None)

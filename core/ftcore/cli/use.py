@@ -11,11 +11,22 @@ import click
 
 from ftcore.errors import UsageError
 
-RUN = click.Path(path_type=Path)
+
+class RunFolder(click.Path):
+    """The folder of a run. What is another is refused, with the folder that was probably meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        from ftcore.line import options
+        from ftcore.run.finished import no_run
+
+        folder = Path(value)
+        if not (folder / "run.yaml").is_file():
+            raise no_run(folder, options.manager(), ctx.command_path if ctx else "")
+        return folder
 
 
 @click.command
-@click.argument("folder", metavar="RUN", type=RUN)
+@click.argument("folder", metavar="RUN", type=RunFolder())
 @click.option("--prompt", metavar="TEXT", help="Answer this one message and end.")
 @click.option("--system", metavar="TEXT", help="A system message. Left out: the one of all training rows.")
 @click.option("--max-new-tokens", default=256, show_default=True, help="Longest answer in tokens.")
@@ -71,8 +82,10 @@ def _answer(tuned: Any, messages: list[dict[str, str]], limit: int, temperature:
 
 
 @click.command
-@click.argument("folder", metavar="RUN", type=RUN)
-@click.option("--out", metavar="DIR", type=RUN, help="Where the model goes. Left out: RUN/merged.")
+@click.argument("folder", metavar="RUN", type=RunFolder())
+@click.option(
+    "--out", metavar="DIR", type=click.Path(path_type=Path), help="Where the model goes. Left out: RUN/merged."
+)
 @click.option("--dtype", default="float32", show_default=True, help="How the weights are held: float32, bfloat16 …")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def merge(folder: Path, out: Path | None, dtype: str, as_json: bool) -> None:
@@ -98,7 +111,7 @@ def merge(folder: Path, out: Path | None, dtype: str, as_json: bool) -> None:
 
 
 @click.command
-@click.argument("folder", metavar="RUN", type=RUN)
+@click.argument("folder", metavar="RUN", type=RunFolder())
 @click.option("--json", "as_json", is_flag=True, help="Print report.json.")
 def report(folder: Path, as_json: bool) -> None:
     """Show the result of the finished run RUN again, and write its report.html anew."""
@@ -109,7 +122,7 @@ def report(folder: Path, as_json: bool) -> None:
     from ftcore.run.resolve import resolve_run
 
     if not (folder / "report.json").is_file():
-        raise UsageError("there is no finished run here", where=str(folder), fix=f"ftcore resume {folder}")
+        raise UsageError("the run is not finished", where=str(folder), fix=f"ftcore resume {folder}")
     record = read_json(folder / "report.json")
     if as_json:
         click.echo(json.dumps(record, indent=2))

@@ -74,6 +74,12 @@ def _unknown_key(manager: PluginManager, run_file: RunFile, key: str) -> UsageEr
     from ftcore.settings import called
 
     what, value, where = f"there is no key {key!r}", run_file.values.get(key), run_file.places.get(key)
+    for command in (command for commands in manager.commands().values() for command in commands):
+        if key in command.spec.keys:
+            line = f"ftcore {command.spec.name}"
+            return UsageError(
+                f"this is a file for `{line}`, not a run file", where=where, fix=f"{line} {run_file.path}"
+            )
     if axis := KNOWN_AS.get(key):
         return UsageError(f"{what}; here it is {axis!r}", where=where, fix=in_one_line({axis: value})[1:-1])
     for name, section in SECTIONS.items():

@@ -18,6 +18,7 @@ from ftcore.run import checkpoint as checkpoints
 from ftcore.run import team
 from ftcore.run.announce import Announcer
 from ftcore.run.check import check
+from ftcore.run.finished import no_run
 from ftcore.run.folder import create, read_json, writable
 from ftcore.run.plan import Plan
 from ftcore.run.provenance import changes
@@ -44,7 +45,7 @@ def execute(plan: Plan, manager: PluginManager) -> tuple[Path, object]:
 def resume(folder: Path, manager: PluginManager) -> tuple[Path, object]:
     """Go on from the newest checkpoint that is intact, with the same data and model, or refuse."""
     if not (folder / "run.yaml").is_file():
-        raise UsageError("this is not the folder of a run", where=str(folder), fix="ftcore resume runs/NAME")
+        raise no_run(folder, manager, "ftcore resume")
     if (folder / "report.json").is_file():
         raise UsageError(
             "the run is finished; there is nothing to resume", where=str(folder), fix=f"ftcore chat {folder}"

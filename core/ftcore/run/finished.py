@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from ftcore.errors import ModelError, UsageError
-from ftcore.manager import PluginManager
+from ftcore.errors import ModelError, UsageError, closest, did_you_mean
+from ftcore.manager import Command, PluginManager
 from ftcore.run.plan import Plan
 from ftcore.run.resolve import resolve_run
 
@@ -29,7 +29,7 @@ def plan_of(folder: Path, manager: PluginManager, head: str | None = None) -> Pl
     plan = _promised.get({}).get(folder.resolve())
     if plan is None:
         if not (folder / "run.yaml").is_file():
-            raise UsageError("this is not the folder of a run", where=str(folder), fix="ls runs")
+            raise no_run(folder, manager)
         if not (folder / "model").is_dir():
             if (folder / "report.json").is_file():
                 raise ModelError(f"the artifact {folder / 'model'} is missing", fix=anew(folder))
@@ -37,6 +37,32 @@ def plan_of(folder: Path, manager: PluginManager, head: str | None = None) -> Pl
         plan = resolve_run(manager, folder)
     _must_have_head(plan, head, folder, manager)
     return plan
+
+
+def no_run(folder: Path, manager: PluginManager, line: str = "") -> UsageError:
+    """The error for what is not the folder of a run. Its fix is `line` with the one that was probably meant."""
+    where = str(folder)
+    if not folder.exists():
+        names = [path.parent.name for path in folder.parent.glob("*/run.yaml")]
+        near = closest(folder.name, names)
+        look = f"ls {folder.parent if folder.parent.is_dir() else 'runs'}"
+        fix = f"{line} {folder.with_name(near)}".strip() if near else look
+        return UsageError(f"there is no such folder{did_you_mean(folder.name, names)}", where=where, fix=fix)
+    if (folder.parent / "run.yaml").is_file():
+        return UsageError("this is a part of a run", where=where, fix=f"{line} {folder.parent}".strip())
+    if command := owner(folder, manager):
+        finished = sorted(folder.glob("*/report.json"), key=lambda report: report.stat().st_mtime)
+        last = f"{line} {finished[-1].parent}".strip() if finished else f"ftcore resume {folder}"
+        what = f"this is the folder of `ftcore {command.spec.name}`, which holds several runs"
+        more = [f"the last that finished: {finished[-1].parent.name}"] if finished else []
+        return UsageError(what, where=where, more=more, fix=last)
+    return UsageError("this is not the folder of a run", where=where, fix="ls runs")
+
+
+def owner(folder: Path, manager: PluginManager) -> Command | None:
+    """The plugin's command that a folder which is no run's belongs to, by the file that its record names."""
+    commands = (command for commands in manager.commands().values() for command in commands)
+    return next((one for one in commands if one.spec.resumes and (folder / one.spec.resumes).is_file()), None)
 
 
 def anew(folder: Path) -> str:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.errors import FtcoreError, ModelError, ResourceError
+from ftcore.errors import FtcoreError, ModelError, ResourceError, closest, did_you_mean
 from ftcore.types import Finding
 from ftcore_plugins.hub.claims import is_id
 from ftcore_plugins.hub.model_config import HubModelConfig
@@ -49,7 +49,7 @@ class HubModel:
             yield from name_findings(self._names, self.id)
             yield from folder_findings(self._fetch(SMALL), self.id, weights=False)
         except FtcoreError as error:
-            yield Finding("error", error.what, error.fix)
+            yield self._not_there(error)
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return load_tokenizer(self.folder, self.id)
@@ -144,6 +144,16 @@ class HubModel:
             more=[f"where it can: hf download {self.id} --local-dir {short}"],
             fix=f"copy the model here and use it as a folder: --model ./{short}",
         )
+
+    def _not_there(self, error: FtcoreError) -> Finding:
+        """An id may have been meant as a path: where what it stands in is a folder here, that is said first."""
+        path = Path(self.id)
+        if "/" not in self.id or not path.parent.is_dir():
+            return Finding("error", error.what, error.fix)
+        names = [child.name for child in path.parent.iterdir() if child.is_dir()]
+        near = closest(path.name, names)
+        fix = f"--model {path.with_name(near)}" if near else f"ls {path.parent}"
+        return Finding("error", f"there is no folder {self.id}{did_you_mean(path.name, names)}; {error.what}", fix)
 
 
 def name_findings(names: Iterable[str], shown: str) -> Iterator[Finding]:

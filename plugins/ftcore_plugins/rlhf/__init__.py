@@ -19,4 +19,5 @@ def ftcore_commands():
         summary="Tune, learn what people prefer, and learn from that: stages in one file.",
         factory=Ref("ftcore_plugins.rlhf.command:rlhf"),
         resumes="pipeline.yaml",
+        keys=("stages",),
     )
