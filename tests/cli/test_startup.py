@@ -47,7 +47,10 @@ def test_help_with_settings_imports_no_torch(line: str):
     assert not modules & set(HEAVY)
 
 
-@pytest.mark.parametrize("line", ["plan", "run --method dpo", "run --data absent.jsonl", "run --train.epohcs 2"])
+@pytest.mark.parametrize(
+    "line",
+    ["plan", "run --method dpo", "run --data absent.jsonl", "run --train.epohcs 2", "chat absent", "merge absent"],
+)
 def test_checks_and_errors_come_before_torch(line: str):
     _, modules = imported(*line.split())
     assert not modules & {"torch", "transformers"}

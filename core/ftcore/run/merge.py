@@ -23,6 +23,7 @@ def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "floa
     Raises UsageError when the method cannot merge or there is nothing to merge, ModelError when the result
     differs, PluginError when what was written is not read as it was.
     """
+    must_be_mergeable(plan_of(folder, manager).method.spec, folder)
     import torch
 
     from ftcore.run.proof import answers_of, must_be_read_as
@@ -30,7 +31,6 @@ def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "floa
     precision = getattr(torch, dtype, None)
     if not isinstance(precision, torch.dtype) or not precision.is_floating_point:
         raise UsageError(f"there is no dtype {dtype!r}", fix="--dtype float32")
-    must_be_mergeable(plan_of(folder, manager).method.spec, folder)
     tuned = reload(folder, manager, dtype="float32")
     assert isinstance(tuned.method, MergeableMethod)
     _must_be_its_base(tuned, folder)

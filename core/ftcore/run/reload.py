@@ -41,7 +41,6 @@ def reload(folder: Path, manager: PluginManager, dtype: str | None = None, head:
     Raises UsageError for a folder that is no finished run or whose model is of the other sort, ModelError for one whose
     artifact has changed.
     """
-    quiet()
     plan = plan_of(folder, manager, head)
     artifact = folder / "model"
     wrong = verify_manifest(artifact)
@@ -52,6 +51,7 @@ def reload(folder: Path, manager: PluginManager, dtype: str | None = None, head:
             more=wrong,
             fix=anew(folder),
         )
+    quiet()
     if dtype:
         plan = dataclasses.replace(plan, precision=Precision(dtype))
     method = plan.method.build()
