@@ -240,7 +240,9 @@ def test_where_none_is_named_nothing_is_said(ftcore: Terminal, tiny: Path, rows:
 
 def test_functions_that_nobody_asks_are_pointed_out(ftcore: Terminal, tiny: Path, rows: Path) -> None:
     line = ["plan", "--model", tiny, "--data", rows, "--method", "lora", "--rewards", "exact"]
-    assert "no evaluator of this run looks at its reward functions" in ftcore(*line, "--evaluators", "loss").out
+    shown = ftcore(*line, "--rewards.weight", 2, "--evaluators", "loss").out
+    assert "no evaluator of this run looks at its reward functions" in shown
+    assert "rewards        exact, weight 2\n" in shown
     assert "looks at its reward functions" not in ftcore(*line).out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ftcore.run.plan import Choice, Plan
+from ftcore.run.plan import Choice, Plan, RewardChoice
 from ftcore.run.rows import label
 
 
@@ -18,6 +18,8 @@ def outlook(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "rows", f"{plan.rows.train:,} to train on, {plan.rows.heldout:,} held out"
     yield "method", f"{plan.method.spec.name}{_set(plan.method)}"
     yield "strategy", f"{plan.strategy.spec.name}{_set(plan.strategy)}"
+    if plan.rewards:
+        yield "rewards", "; ".join(_reward(entry) for entry in plan.rewards)
     computed = plan.precision.autocast or plan.precision.weights
     yield "backend", f"{plan.backend.spec.name}: {', '.join(hardware.devices)}; {computed}"
     yield (
@@ -57,6 +59,11 @@ def _steps(plan: Plan) -> str:
     if plan.steps is None:
         return f"as many as {train.epochs:g} epochs take, of {batches}"
     return f"about {plan.steps:,} of {batches}"
+
+
+def _reward(entry: RewardChoice) -> str:
+    weight = entry.settings.weight
+    return f"{entry.function.spec.name}{_set(entry.function)}" + (f", weight {weight:g}" if weight != 1 else "")
 
 
 def _named(choice: Choice[Any]) -> str:
