@@ -237,9 +237,10 @@ def test_a_stage_that_was_begun_on_another_result_is_not_kept(write: Any):
 
 
 def test_folders_of_no_stage_are_refused_and_the_old_file_is_kept(write: Any, ftcore: Terminal):
-    for name in ("1-sft", "2-judge"):
+    for name in ("1-sft", "2-judge", "mine"):
         (Path("out") / name).mkdir(parents=True)
-    Path("out/2-judge/run.yaml").touch()
+    for file in ("2-judge/run.yaml", "2-judge.yaml", "mine/run.yaml"):
+        (Path("out") / file).touch()
     Path("out/pipeline.yaml").write_text("as it was")
     refused = ftcore("rlhf", write().name, "--out", "out")
     assert refused.code == 2

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def kept(jobs: Sequence[Job], folder: Path) -> list[Job]:
     """The stages that an earlier line finished. Raises UsageError where it was another pipeline's line."""
     ours = {job.folder.name for job in jobs}
-    others = sorted(file.parent for file in folder.glob("[0-9]*-*/run.yaml") if file.parent.name not in ours)
+    there = (file.with_name(file.stem) for file in folder.glob("*.yaml"))  # 1-sft.yaml stands beside 1-sft
+    others = sorted(run for run in there if (run / "run.yaml").is_file() and run.name not in ours)
     if others:
         raise UsageError(
             f"the folder holds {', '.join(other.name for other in others)}, "
