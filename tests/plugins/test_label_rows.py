@@ -122,19 +122,19 @@ def test_a_project_that_is_not_there_is_named_with_its_neighbours(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("task", "choice", "detail", "strategy", "kind"),
+    ("task", "choices", "detail", "strategy", "kind"),
     [
-        ("pairs", "first", {}, "orpo", "preference"),
-        ("answers", "good", {}, "kto", "feedback"),
-        ("rows", "written", {"instruction": "Say hi", "input": "", "output": "Hi!"}, "sft", "alpaca"),
+        ("pairs", ["first"], {}, "orpo", "preference"),
+        ("answers", ["good", "bad"], {}, "kto", "feedback"),
+        ("rows", ["written"], {"instruction": "Say hi", "input": "", "output": "Hi!"}, "sft", "alpaca"),
     ],
 )
 def test_strategies_take_the_rows(
-    ftcore: Terminal, tmp_path: Path, tiny: Path, task: str, choice: str, detail: Any, strategy: str, kind: str
+    ftcore: Terminal, tmp_path: Path, tiny: Path, task: str, choices: list[str], detail: Any, strategy: str, kind: str
 ):
     with project(tmp_path, task, [] if task == "rows" else pairs(8) if task == "pairs" else _singles()) as mine:
         for number in range(1, 9):
-            vote(mine, "Ada", None if task == "rows" else number, choice, **detail)
+            vote(mine, "Ada", None if task == "rows" else number, choices[number % len(choices)], **detail)
     plan = ftcore("plan", "--model", tiny, "--method", "lora", "--strategy", strategy, "--data", "labels:mine")
     assert plan.code == 0, plan.err
     assert f"labels:mine: format {kind}" in plan.out
@@ -194,7 +194,12 @@ def test_a_project_begins_with_rows_and_the_same_line_adds_nothing_twice(typed: 
         (["mine"], 2, "ftcore label mine --data FILE"),
         (["a/b", "--data", "rows.jsonl"], 2, "a project's name is made of"),
         (["mine", "--data", "nothing.jsonl"], 3, "there is no such file"),
-        (["mine", "--data", "rows.jsonl", "--task", "pairs"], 3, "a pair takes two answers"),
+        (["mine", "--data", "rows.jsonl", "--task", "pairs"], 3, "try: --task answers"),
+        (["mine", "--data", "rows.jsonl", "--task", "pairs", "--data.bad_rows", "drop"], 3, "try: --task answers"),
+        (["mine", "--data", "null.jsonl", "--data.bad_rows", "drop"], 3, "the project holds nothing to judge"),
+        (["--data", "rows.jsonl"], 2, "try: ftcore label rows --data rows.jsonl"),
+        (["--task", "pairs"], 2, "try: ftcore label PROJECT --task pairs"),
+        (["rows.jsonl"], 2, "try: ftcore label rows --data rows.jsonl"),
         (["mine", "--data", "rows.jsonl", "--task", "rows"], 3, "rows written by hand need no data"),
         (["export", "mine", "--out", "x.jsonl"], 2, "there is no such project"),
         (["results", "mine"], 2, "there is no such project"),
@@ -204,6 +209,7 @@ def test_a_line_that_makes_no_sense_makes_no_project(
     typed: Terminal, tmp_path: Path, line: list[str], code: int, said: str
 ):
     write_rows(tmp_path / "rows.jsonl", [{"prompt": "q", "completion": "a"}])
+    write_rows(tmp_path / "null.jsonl", [{"prompt": "q", "completion": None}])
     refused = typed(*line)
     assert refused.code == code
     assert said in refused.err
@@ -213,6 +219,21 @@ def test_a_line_that_makes_no_sense_makes_no_project(
 def test_a_project_keeps_its_task(typed: Terminal, tmp_path: Path):
     project(tmp_path, "pairs", pairs(1)).close()
     assert "a project has one task" in typed("mine", "--task", "answers").err
+
+
+def test_pairs_are_not_cut_in_two_unasked(typed: Terminal, tmp_path: Path):
+    rows = write_rows(tmp_path / "a.jsonl", [{"prompt": "q", "chosen": "yes", "rejected": "no"}])
+    project(tmp_path, "answers", [item("a")]).close()
+    assert "these rows suit pairs, and the project's task is answers" in typed("mine", "--data", rows).err
+    assert "2 new items" in typed("mine", "--data", rows, "--task", "answers").out
+
+
+def test_answers_in_columns_that_no_format_knows_are_missed_aloud(typed: Terminal, tmp_path: Path):
+    rows = write_rows(tmp_path / "a.jsonl", [{"question": "q", "answer_a": "yes", "answer_b": "no"}])
+    shown = typed("mine", "--data", rows)
+    assert "1 new item" in shown.out
+    assert "only the prompts are shown; the columns 'answer_a', 'answer_b' were not used" in shown.err
+    assert "try: --data.columns prompt=question --data.columns chosen=COLUMN" in shown.err
 
 
 def test_without_the_servers_packages_the_extra_is_named(typed: Terminal, monkeypatch: pytest.MonkeyPatch):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ftcore.cli.options import Axis
-from ftcore.errors import ResourceError, UsageError
+from ftcore.cli.options import Axis, scan
+from ftcore.errors import DataError, ResourceError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.run.check import missing_packages
 from ftcore.run.plan import DataChoice
@@ -31,6 +32,15 @@ class Label(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         known = args[0] in self.commands or args[0].startswith("-")
         return super().resolve_command(ctx, args if known else ["open", *args])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {option for parameter in open_.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        if args and args[0].partition("=")[0] in own:
+            [data, *_] = scan(args)[1].get("data") or [""]
+            raise UsageError(
+                "the name of the project comes first", fix=f"ftcore label {_named_after(data)} {shlex.join(args)}"
+            )
+        return super().parse_args(ctx, args)
 
 
 @click.group(cls=Label, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,9 +70,12 @@ def _open(
     Tasks: pairs (which answer is better), answers (good, bad, or edited), rankings (up to nine answers), rows.
     """
     must_have_the_page()
-    path = _file(project, db)
     assert isinstance(ctx.command, WithData)
     sources = ctx.command.sources(ctx, given)
+    if not sources and Path(project).suffix and Path(project).is_file():
+        fix = f"ftcore label {_named_after(project)} --data {shlex.quote(project)}"
+        raise UsageError("this is a file, and the name of a project comes first", where=project, fix=fix)
+    path = _file(project, db)
     with _project(path, task, each, sources, ctx.command.manager) as opened:
         from ftcore_plugins.label.server import serve
 
@@ -89,19 +102,28 @@ def _project(
     if not sources:
         if known is None and task != "rows":
             raise missing(path)
-        return known or Project.create(path, "rows", each)
+        return _with_items(known or Project.create(path, "rows", each))
     from ftcore_plugins.label.reading import items_of
 
-    task, items = items_of(sources, manager, known.task if known else task)
+    task, items = items_of(sources, manager, task, known.task if known else None)
     project = known or Project.create(path, task, each)
     try:
         new, old = project.add(items)
+        _with_items(project)
     except BaseException:
         project.close()
         if known is None:
             path.unlink()
         raise
     click.echo(f"{counted(new, 'new item')}" + (f", {old:,} were there already" if old else ""))
+    return project
+
+
+def _with_items(project: Project) -> Project:
+    if project.task != "rows" and not project.size():
+        raise DataError(
+            "the project holds nothing to judge", where=str(project.path), fix="mend the rows, or --data ANOTHER"
+        )
     return project
 
 
@@ -217,6 +239,14 @@ def _settings(project: str, db: str | None, judges: str | None, decide: str, giv
     return LabelsConfig.model_validate(
         {"project": project, "db": db, "judges": names, "decide": decide, "gives": gives}
     )
+
+
+def _named_after(data: str) -> str:
+    """A name for a project with this data, where the name of a file can be one."""
+    try:
+        return is_name(Path(data).name.partition(".")[0])
+    except ValueError:
+        return "PROJECT"
 
 
 def _file(project: str, db: str | None) -> Path:

@@ -6,9 +6,13 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import click
+
+from ftcore import columns
+from ftcore.errors import DataError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.run.plan import DataChoice
-from ftcore.run.rows import Recognised, read, recognise, refuse_bad_rows, rows_of
+from ftcore.run.rows import Recognised, label, read, recognise, refuse_bad_rows, rows_of
 from ftcore.types import BadRow, ChatExample, Example, FeedbackExample, PreferenceExample, PromptExample, Row, Turn
 from ftcore_plugins.formats.turns import tools_of
 from ftcore_plugins.judgements.parts import opened, prompt_columns, prompt_of
@@ -18,16 +22,26 @@ KINDS = ("preference", "feedback", "chat")
 """Formats of these are asked first: a question with its answer is an answer to judge, not a prompt to answer."""
 
 
-def items_of(entries: Sequence[DataChoice], manager: PluginManager, task: str | None) -> tuple[str, Iterator[Item]]:
-    """The task, which the first row decides if nobody has, and the items, reading as they are taken.
+def items_of(
+    entries: Sequence[DataChoice], manager: PluginManager, task: str | None, has: str | None = None
+) -> tuple[str, Iterator[Item]]:
+    """The task, which the first row decides if nobody has, and the items, reading as they are taken. `has` is the task
+    of a project that is there already.
 
-    Raises DataError for rows that cannot be read or that hold too few answers, unless they are to be dropped.
+    Raises DataError for rows that cannot be read or that hold too few answers, unless they are to be dropped, and
+    UsageError for answers that belong together where an existing project would show them one by one unasked.
     """
     sources = [(entry, _recognised(entry, manager)) for entry in entries]
-    if task is None:
-        first = next((item for entry, found in sources for item in _read(entry, found) if isinstance(item, Item)), None)
-        task = suited(first) if first else "answers"
-    return task, itertools.chain.from_iterable(_items(entry, found, task) for entry, found in sources)
+    first = next((item for entry, found in sources for item in _read(entry, found) if isinstance(item, Item)), None)
+    suits = suited(first) if first else "answers"
+    if task is None and has == "answers" != suits:
+        raise UsageError(
+            f"these rows suit {suits}, and the project's task is answers",
+            fix="choose another PROJECT name, or judge each answer by itself: --task answers",
+        )
+    task = task or has or suits
+    fix = "choose another PROJECT name" if has else f"--task {suits}"
+    return task, itertools.chain.from_iterable(_items(entry, found, task, fix) for entry, found in sources)
 
 
 def _recognised(entry: DataChoice, manager: PluginManager) -> Recognised | None:
@@ -35,19 +49,32 @@ def _recognised(entry: DataChoice, manager: PluginManager) -> Recognised | None:
     first = next((row for row in rows_of(entry) if isinstance(row, Row)), None)
     if first is not None and "completions" in first.values and entry.settings.format == "auto":
         return None
-    return recognise(manager, entry, KINDS)
+    found = recognise(manager, entry, KINDS)
+    if found.example == "prompt" and found.unused:
+        mapping = columns.wanted("preference", found.row) or columns.wanted("chat", found.row)
+        click.echo(
+            f"warning: {label(entry)}: only the prompts are shown; the columns "
+            f"{', '.join(map(repr, found.unused))} were not used\n  try: {columns.as_flag(mapping)}",
+            err=True,
+        )
+    return found
 
 
-def _items(entry: DataChoice, found: Recognised | None, task: str) -> Iterator[Item]:
-    bad = []
+def _items(entry: DataChoice, found: Recognised | None, task: str, fix: str) -> Iterator[Item]:
+    """The items of one source. `fix` is what to do where none of its rows suits the task."""
+    bad, unsuited, fitting = [], None, False
     for one in _read(entry, found):
         if isinstance(one, BadRow):
             bad.append(one)
             continue
         try:
             yield from for_task(one, task)
+            fitting = True
         except ValueError as error:
+            unsuited = unsuited or DataError(str(error), where=one.where, more=["so it is with every row"], fix=fix)
             bad.append(BadRow(one.where, str(error)))
+    if unsuited and not fitting:
+        raise unsuited
     refuse_bad_rows(entry, bad, len(bad))
 
 
