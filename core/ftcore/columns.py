@@ -69,17 +69,20 @@ def telling(row: Mapping[str, Any]) -> list[str]:
     return [name for name in row if not _IGNORED.search(name)]
 
 
-def wanted(kind: str, row: Mapping[str, Any]) -> dict[str, str]:
+def wanted(kind: str, row: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
     """The mapping that would make such examples, to be completed by the user; {} where the row has too few columns.
 
-    >>> wanted("preference", {"question": "Hi", "good": "Hello!", "rejected": "What?"})
+    What the user has mapped already is kept.
+
+    >>> wanted("preference", {"question": "Hi", "good": "Hello!", "rejected": "What?"}, {})
     {'prompt': 'question', 'chosen': 'COLUMN', 'rejected': 'rejected'}
     """
     names = TAKES.get(kind, ())
     if len(telling(row)) < len(names):
         return {}
-    asked = next((name for name in ("prompt", *_PROMPT_NAMES) if name in row), COLUMN)
-    return {name: asked if name == "prompt" else name if name in row else COLUMN for name in names}
+    asked = next((name for name in ("prompt", *_PROMPT_NAMES, *_TALKS) if name in row), COLUMN)
+    own = {"prompt": asked, **{name: name for name in row}, **given}
+    return {name: own.get(name, COLUMN) for name in names}
 
 
 # Looking up -----------------------------------------------------------------------------------------------------------
@@ -141,6 +144,7 @@ _ANSWER_NAMES = (
     "solution", "canonical_solution", "answers", "outputs", "responses", "replies", "targets", "labels", "summary",
     "sentiment", "label_text", "gold", "translation",
 )  # fmt: skip
+_TALKS = ("messages", "conversations", "conversation", "dialog", "dialogue")
 _CONTEXT_NAMES = ("context", "passage", "premise", "body", "paragraph", "document", "article", "story")
 _ASKING_NAMES = ("question", "query", "hypothesis")
 _IGNORED = re.compile(
@@ -217,7 +221,7 @@ def _is_beyond_mapping(row: Mapping[str, Any]) -> bool:
         return True
     if isinstance(row.get("label"), bool) and set(_ANSWER_NAMES) & (row.keys() - {"label"}):
         return True
-    talks = (row.get(name) for name in ("messages", "conversations", "conversation", "dialog", "dialogue"))
+    talks = map(row.get, _TALKS)
     return any(isinstance(talk, list) and talk and isinstance(talk[0], Mapping) for talk in talks)
 
 

@@ -195,6 +195,12 @@ def test_columns_of_other_names_are_offered_a_mapping(
     refused(attempt("--strategy", strategy, "--out", "run", data="c.jsonl"), DATA, said, f"try: {fix}")
 
 
+def test_a_mapping_of_a_half_is_offered_the_other_half(attempt: Try, tmp_path: Path):
+    write_rows(tmp_path / "c.jsonl", [{"prompt": f"say {n}", "win": "yes", "lose": "no"} for n in range(8)])
+    line = ("--strategy", "dpo", "--data.columns", "prompt=prompt", "--data.columns")
+    refused(attempt(*line, "chosen=win", data="c.jsonl"), DATA, "'rejected' is missing", PAIR.format("win", "COLUMN"))
+
+
 def test_pairs_that_are_all_equal_have_nothing_to_preview(attempt: Try, tmp_path: Path):
     write_rows(tmp_path / "e.jsonl", [{"prompt": f"say {n}", "chosen": "a", "rejected": "a"} for n in range(8)])
     result = attempt("--strategy", "dpo", "--out", "run", data="e.jsonl")

@@ -95,7 +95,7 @@ def _by_opening(
             yield error
             continue
         findings.append(Finding("note", f"{label(entry)}: format {found.name} ({found.reason})"))
-        yield from fits(plan, found, label(entry), manager)
+        yield from fits(plan, entry, found, manager)
         recognised.append((entry, found))
 
 
@@ -222,8 +222,8 @@ def _free(folder: Path) -> Path:
 
 def fits(
     plan: Plan,
+    entry: DataChoice,
     recognised: Recognised,
-    source: str,
     manager: PluginManager,
 ) -> Iterator[FtcoreError]:
     """Refuse data of a kind that the strategy does not learn from, naming the strategies that do.
@@ -240,13 +240,13 @@ def fits(
     more = [f"they suit {', '.join(others)}"] if len(others) > 1 else []
     fix = f"--strategy {ready[0]}" if ready else "ftcore list strategies"
     kind = strategy.spec.examples[0]
-    if recognised.unused and (mapping := columns.wanted(kind, recognised.row)):
+    if recognised.unused and (mapping := columns.wanted(kind, recognised.row, entry.settings.columns)):
         more = [f"the columns {', '.join(map(repr, recognised.unused))} were not used"]
         fix = columns.as_flag(mapping) if columns.COLUMN in mapping.values() else _by_name(kind, manager)
     yield DataError(
         f"the strategy {strategy.spec.name!r} learns from {' or '.join(strategy.spec.examples)} examples, "
         f"but these rows are {recognised.example} examples (format {recognised.name})",
-        where=source,
+        where=label(entry),
         more=more,
         fix=fix,
     )

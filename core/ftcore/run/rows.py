@@ -110,7 +110,9 @@ def recognise(manager: PluginManager, entry: DataChoice, kinds: Sequence[str]) -
         return _recognised(offer, "named by you")
     if mapped and not usable:
         raise DataError(
-            str(mapped[0]), where=first[0].where, fix=_corrected(entry.settings.columns, first[0]) or _fix(first, kinds)
+            str(mapped[0]),
+            where=first[0].where,
+            fix=_corrected(entry.settings.columns, first[0]) or _fix(first, kinds, entry.settings.columns),
         )
 
     def order(offer: Offer) -> tuple[bool, int]:
@@ -130,7 +132,7 @@ def recognise(manager: PluginManager, entry: DataChoice, kinds: Sequence[str]) -
     raise DataError(
         f"no format recognises the columns {', '.join(map(repr, usable[0]))}",
         where=first[0].where,
-        fix=_fix(first, kinds),
+        fix=_fix(first, kinds, entry.settings.columns),
         more=[*_unmapped(entry.settings.columns, first[0]), *_missing(usable[0], kinds)],
     )
 
@@ -245,11 +247,11 @@ def _unused(entry: DataChoice, row: Row, reason: str) -> list[str]:
     return [name for name in columns.telling(row.values) if name in left]
 
 
-def _fix(rows: list[Row], kinds: Sequence[str]) -> str:
+def _fix(rows: list[Row], kinds: Sequence[str], given: Mapping[str, str]) -> str:
     values: list[Mapping[str, Any]] = [row.values for row in rows]
-    missing = _missing(values[0], kinds)
+    missing = _missing(given or values[0], kinds)
     if missing or not {"chat", "text", "prompt"} & set(kinds):  # a guess knows of no other kinds
-        return columns.as_flag(columns.wanted(kinds[0], values[0])) or (
+        return columns.as_flag(columns.wanted(kinds[0], values[0], given)) or (
             "add what is missing to the rows, or --data ANOTHER" if missing else "ftcore list formats"
         )
     suggestion = columns.suggest(values)
@@ -261,11 +263,10 @@ def _fix(rows: list[Row], kinds: Sequence[str]) -> str:
 def _missing(row: Mapping[str, Any], kinds: Sequence[str]) -> list[str]:
     """What rows lack that have a part of the columns by which pairs or judged answers are known."""
     names = columns.TAKES.get(kinds[0], ()) if kinds else ()
-    absent = [name for name in names if name not in row]
-    if not set(names[1:]) & row.keys() or not absent or "chat" in kinds:
+    absent = [name for name in names[1:] if name not in row]
+    if not absent or not set(names[1:]) & row.keys() or "chat" in kinds:
         return []
-    takes = f"{', '.join(names[:-1])} and {names[-1]}"
-    return [f"a {kinds[0]} example takes {takes}; {' and '.join(map(repr, absent))} is missing"]
+    return [f"a {kinds[0]} example takes {', '.join(names[:-1])} and {names[-1]}; {absent[0]!r} is missing"]
 
 
 def _corrected(mapping: Mapping[str, str], row: Row) -> str | None:

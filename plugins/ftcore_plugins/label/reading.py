@@ -51,7 +51,8 @@ def _recognised(entry: DataChoice, manager: PluginManager) -> Recognised | None:
         return None
     found = recognise(manager, entry, KINDS)
     if found.example == "prompt" and found.unused:
-        mapping = columns.wanted("preference", found.row) or columns.wanted("chat", found.row)
+        given = entry.settings.columns
+        mapping = columns.wanted("preference", found.row, given) or columns.wanted("chat", found.row, given)
         click.echo(
             f"warning: {label(entry)}: only the prompts are shown; the columns "
             f"{', '.join(map(repr, found.unused))} were not used\n  try: {columns.as_flag(mapping)}",
