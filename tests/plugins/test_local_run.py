@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,8 @@ def test_a_run_on_a_run_on_a_run(ftcore: Terminal, finished: Any, tmp_path: Path
             ("--model", "gone"),
             "gone: the artifact gone/model is missing\n  try: train it anew: ftcore run gone/run.yaml ",
         ),
+        (("--model", "all"), "all is no model; it holds runs, the last of them 2-ppo\n  try: --model all/2-ppo\n"),
+        (("--model", "all/2-ppo/mdl"), "there is no folder all/2-ppo/mdl"),
         (("--model", "prompts"), "prompts: what the method 'prompt-tuning' learns cannot be folded"),
         (("--model", "run:nowhere"), "nowhere: there is no such folder"),
     ],
@@ -71,6 +74,10 @@ def test_what_nothing_can_begin_from_is_refused_on_the_plan(ftcore: Terminal, fi
     run = finished()
     shutil.copytree(run, "begun", ignore=shutil.ignore_patterns("model", "report.json"))
     shutil.copytree(run, "gone", ignore=shutil.ignore_patterns("model"))
+    for number, name in enumerate(("1-sft", "2-ppo")):
+        (Path("all") / name).mkdir(parents=True)
+        (Path("all") / name / "run.yaml").touch()
+        os.utime(Path("all") / name / "run.yaml", (number, number))
     shutil.copytree(run, "prompts")
     text = Path("prompts/run.yaml").read_text()
     at, end = text.index("method:"), text.index("strategy:")

@@ -78,6 +78,11 @@ def _no_config(path: Path, shown: str) -> Finding:
         return Finding(
             "error", f"{shown} has no config.json, but {inside[0]} in it has", f"--model {shown}/{inside[0]}"
         )
+    if runs := sorted(path.glob("*/run.yaml"), key=lambda file: file.stat().st_mtime):
+        last = runs[-1].parent.name
+        return Finding(
+            "error", f"{shown} is no model; it holds runs, the last of them {last}", f"--model {shown}/{last}"
+        )
     ggufs = sorted(file.name for file in path.glob("*.gguf"))
     if ggufs:
         return Finding("error", f"{shown} holds a GGUF file and no config.json", f"--model {shown}/{ggufs[0]}")

@@ -25,4 +25,5 @@ def is_folder(text: str) -> bool:
     """Whether the text is the path of a folder, or can be nothing but a path."""
     if is_gguf_file(text):
         return False
-    return bool(_PATH.match(text)) or os.path.isdir(text)
+    is_no_id = text.count("/") > 1 and Path(text).parent.is_dir()  # an id on the hub has one slash
+    return bool(_PATH.match(text)) or os.path.isdir(text) or is_no_id
