@@ -5,6 +5,7 @@ A component that needs another plugin's, such as a model loader that begins from
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -50,11 +51,16 @@ class Options:
         if key not in self._managers:
             manager = PluginManager.discover(*key)
             if not self._managers:
-                of_files = [sentence for plugin, sentence in manager.doubles() if plugin.is_file] if self.plugin else []
+                doubles = manager.doubles() if self.plugin else ()
+                of_files = [said for offer, said in doubles if offer.plugin.is_file and not self._says(offer.qualified)]
                 for sentence in [*strangers(manager.plugins), *of_files]:
                     sys.stderr.write(f"warning: {sentence}\n")
             self._managers[key] = manager
         return self._managers[key]
+
+    def _says(self, qualified: str) -> bool:
+        """Whether the name stands on the line, alone or among others."""
+        return any(qualified in re.split("[,=:]", word) for word in self.typed)
 
     @property
     def files(self) -> str:

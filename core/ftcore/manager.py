@@ -242,8 +242,8 @@ class PluginManager:
         ]
         return [*lines, *(sentence for _, sentence in self.doubles())]
 
-    def doubles(self) -> Iterator[tuple[Plugin, str]]:
-        """Plugins that offer a name which another offers too, and what to write for theirs."""
+    def doubles(self) -> Iterator[tuple[Offer | Command, str]]:
+        """What plugins offer under a name which another offers too, and what to write for theirs."""
         catalogues: dict[str, Mapping[str, Sequence[Offer | Command]]] = {
             KINDS[kind].title: self.catalogue(kind) for kind in KINDS
         }
@@ -252,7 +252,9 @@ class PluginManager:
                 for offer in offers if len(offers) > 1 else ():
                     if not offer.plugin.is_built_in:
                         said = f"the {title} {name!r} is offered twice; write {offer.qualified}"
-                        yield offer.plugin, f"{offer.plugin.key}: {said}"
+                        if any(other.plugin.is_built_in for other in offers):
+                            said += f", since {name} alone is {BUILT_IN}'s"
+                        yield offer, f"{offer.plugin.key}: {said}"
 
     @contextlib.contextmanager
     def sparing(self, plugin: Plugin) -> Iterator[None]:

@@ -180,8 +180,11 @@ class RewardSpec(Spec):
     """A reward function: how good is an answer? The factory builds a `Reward`.
 
     `needs_reference` says that it compares with a reference answer, so that rows without one are no use to it.
+    `argument` and `claims` work as for `SourceSpec`.
     """
 
+    argument: str | None = None
+    claims: Ref | None = None
     needs_reference: bool = False
 
 

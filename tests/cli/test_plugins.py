@@ -110,13 +110,18 @@ def test_the_list_shows_states_and_reasons(ftcore: Terminal, install: Install, m
     assert ["acme:main", "1.2", "active", "method:lora"] in rows
     assert ["raises:main", "1.2", "broken", "–"] in rows
     assert "problem: raises:main: RuntimeError: no such luck" in listed.out
-    assert "problem: acme:main: the tuning method 'lora' is offered twice; write acme/lora" in listed.out
+    assert (
+        "problem: acme:main: the tuning method 'lora' is offered twice; write acme/lora, since lora alone is ftcore's"
+        in listed.out
+    )
     assert "leaves:main is blocked: left out by FTCORE_PLUGINS" in listed.out
     monkeypatch.setenv("FTCORE_PLUGINS", "none")
     assert "warning" not in ftcore("list", "methods").err
     Path("mine.py").write_text(METHOD.format(name="lora").replace("x:Y", "abc:ABC"))
     warned = ftcore("explain", "lora", "--plugin", "mine.py").err
-    assert warned == "warning: file:mine: the tuning method 'lora' is offered twice; write mine/lora\n"
+    said = "the tuning method 'lora' is offered twice; write mine/lora, since lora alone is ftcore's"
+    assert warned == f"warning: file:mine: {said}\n"
+    assert "warning" not in ftcore("explain", "mine/lora", "--plugin", "mine.py").err
     monkeypatch.setenv("FTCORE_PLUGINS", "raisse,-leaves")
     warned = ftcore("list", "methods").err
     assert warned == "warning: FTCORE_PLUGINS names 'raisse', and there is no such plugin (did you mean 'raises'?)\n"

@@ -137,6 +137,16 @@ def test_runs_with_other_held_out_rows_are_not_compared(other):
     assert "sha256" not in str(error.value), "nobody reads hashes"
 
 
+def of_file(name: str) -> Result:
+    return result(name, plan={**result("a").report["plan"], "data": [{"name": "files", "path": f"{name}.csv"}]})
+
+
+def test_the_files_of_other_rows_are_named():
+    other = Result("b", Path("b"), of_file("b").report, {"data": ["sha256:9"]})
+    with pytest.raises(UsageError, match=r"the data is one for a \(a.csv\), another for b \(b.csv\)"):
+        compare([of_file("a"), other], None, places={"files": "path"})
+
+
 def test_an_unequal_budget_is_compared_with_a_warning():
     longer = of_plan("b", "train", steps=80)
     found = compare([result("a"), longer], None)
@@ -144,12 +154,9 @@ def test_an_unequal_budget_is_compared_with_a_warning():
 
 
 def test_the_same_rows_under_another_path_are_the_same(ftcore: Terminal, tmp_path: Path):
-    paths = [
-        folder_of(result(name, plan={**result("a").report["plan"], "data": [{"name": "files", "path": f"{name}.csv"}]}),
-                  tmp_path / name)
-        for name in "ab"
-    ]  # fmt: skip
+    paths = [folder_of(of_file(name), tmp_path / name) for name in "ab"]
     assert ftcore("compare", *paths).code == 0
+    assert "try: ftcore compare a OTHER\n" in ftcore("compare", "a").err
 
 
 # The table and the page -----------------------------------------------------------------------------------------------

@@ -300,10 +300,9 @@ step 1/3  loss 2.1200  lr 2e-4  824 tokens/s  1.2 GB  3 s left
 step 3/3  loss 1.6967  lr 6.67e-5  824 tokens/s  1.2 GB
 checkpoint at step 3: runs/2026-03-02-qlora-sft/checkpoints/step-000003
 result
-  exact match on 32 held-out rows: 0 % → 90.6 %
-  exact match: 0 % -> 90.6 % (better, +90.6 points)
-  loss: 2.31 -> 0.1205 (better, −2.19)
-  perplexity: 10.08 -> 1.128 (better, −8.95)
+  exact match on 32 held-out rows: 0 % → 90.6 % (better, +90.6 points)
+  loss: 2.31 → 0.1205 (better, −2.19)
+  perplexity: 10.08 → 1.128 (better, −8.95)
 """ + "".join(
     f"sample\n  prompt  {sample['prompt']}\n  wanted  {sample['reference']}\n  before  {sample['before']}\n"
     f"  after   {sample['after']}\n"

@@ -265,6 +265,9 @@ def test_a_run_that_is_no_reward_models_is_refused_before_anything_loads(
     rows = write_rows(tmp_path / "rows.jsonl", [{"prompt": "q", "completion": "a"}] * 20)
     line = ["plan", "--model", tiny, "--data", rows, "--method", "lora", "--rewards", "model", "--rewards.run"]
     assert ftcore(*line, judge).code == 0
+    named = ftcore(*line[:-2], judge, "--json").json["plan"]["rewards"]
+    assert named == ftcore(*line[:-2], f"model:{judge}", "--json").json["plan"]["rewards"]
+    assert (named[0]["name"], named[0]["run"]) == ("model", str(judge))
     refused = ftcore(*line, other)
     assert refused.code == 2
     assert "whose model gives no scores\n" in refused.err

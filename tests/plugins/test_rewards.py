@@ -291,6 +291,9 @@ def test_a_function_that_fails_is_named_with_the_sample(body: str, said: str, tm
 
 
 def test_a_function_that_miscounts_is_named(tmp_path: Path) -> None:
+    assert refused("None", tmp_path).what == (
+        "the reward function 'faulty' gave None, not a list of scores; is a return missing?"
+    )
     assert refused("[1.0]", tmp_path).what == "the reward function 'faulty' gave 1 scores for 2 answers"
 
 

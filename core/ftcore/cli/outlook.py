@@ -54,16 +54,21 @@ def _steps(plan: Plan) -> str:
     if train.micro_batch_size:
         batches += f", {train.micro_batch_size} at once"
     if train.steps:
-        seen = f", {train.steps * train.batch_size / plan.rows.train:.2g} epochs" if plan.rows else ""
+        seen = f", {_epochs(train.steps * train.batch_size / plan.rows.train, '.2g')}" if plan.rows else ""
         return f"{train.steps:,} of {batches}{seen}"
     if plan.steps is None:
-        return f"as many as {train.epochs:g} epochs take, of {batches}"
+        return f"as many as there are in {_epochs(train.epochs, 'g')}, of {batches}"
     return f"about {plan.steps:,} of {batches}"
 
 
 def _reward(entry: RewardChoice) -> str:
     weight = entry.settings.weight
     return f"{entry.function.spec.name}{_set(entry.function)}" + (f", weight {weight:g}" if weight != 1 else "")
+
+
+def _epochs(number: float, digits: str) -> str:
+    text = f"{number:{digits}}"
+    return f"{text} epoch" if text == "1" else f"{text} epochs"
 
 
 def _named(choice: Choice[Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ftcore.errors import FtcoreError, PluginError, short
 from ftcore.loading.blame import culprit
@@ -84,13 +85,16 @@ def _numbers(choice: RewardChoice, function: Reward, samples: Sequence[Sample]) 
 
 def _ask(choice: RewardChoice, function: Reward, samples: Sequence[Sample]) -> list[float]:
     try:
-        return list(function.scores(samples))
+        given: Any = function.scores(samples)
+        if given is not None:
+            return list(given)
     except FtcoreError:
         raise
     except Exception as error:
         what = f"raised {type(error).__name__}: {error}"
         at = culprit(error, [choice.function.plugin])
         raise _broken(choice, function, what, _sample(function, samples), at and at[1]) from error
+    raise _broken(choice, function, "gave None, not a list of scores; is a return missing?", samples[0])
 
 
 def _sample(function: Reward, samples: Sequence[Sample]) -> Sample:

@@ -122,6 +122,20 @@ class Contract:
         assert not lacking, f"the {KINDS[self.kind].title} {self.spec().name} lacks {', '.join(lacking)}"
 
 
+class ReferredContract(Contract):
+    """Of kinds that a bare reference may choose: a file, a folder, an address."""
+
+    def test_what_the_command_line_needs_is_there(self) -> None:
+        """`--data NAME:REST` puts REST into the setting `argument`; `claims` is asked about bare references."""
+        spec: Any = self.spec()
+        if spec.argument is not None:
+            assert spec.config, "`argument` names a setting, so there are settings"
+            assert spec.argument in self.offer().fields(), f"there is no setting {spec.argument!r}"
+        if spec.claims is not None:
+            assert spec.argument, "what is claimed is put into the setting `argument`"
+            assert not spec.claims.load()("a reference that nobody claims"), "it claims everything"
+
+
 def left_out(reason: str) -> NoReturn:
     """End a test that has nothing to look at, saying so where results are listed."""
     pytest.skip(f"left out: {reason}")

@@ -17,12 +17,12 @@ import torch
 
 from ftcore.protocols import ModelLoader
 from ftcore.specs import LoaderSpec
-from ftcore.testing.contract import Contract
+from ftcore.testing.contract import ReferredContract
 
 TEXT = "Two large lattes for Søren, to go: 1.5 l each."
 
 
-class LoaderContract(Contract):
+class LoaderContract(ReferredContract):
     """Inherit, give the loader's `name` and `settings`, and let pytest collect the rest."""
 
     kind = "model"
@@ -79,13 +79,3 @@ class LoaderContract(Contract):
         same = all(torch.equal(tensor, weights[name]) for name, tensor in first.named_parameters())
         assert same, "built anew, the loader gives other weights"
         assert not getattr(first, "hf_quantizer", None), "a model that is quantised cannot be saved as what it is"
-
-    def test_what_the_command_line_needs_is_there(self) -> None:
-        """`--model NAME:REST` puts REST into the setting `argument`; `claims` is asked about bare references."""
-        spec = self.spec()
-        if spec.argument is not None:
-            assert spec.config, "`argument` names a setting, so there are settings"
-            assert spec.argument in self.offer().fields(), f"there is no setting {spec.argument!r}"
-        if spec.claims is not None:
-            assert spec.argument, "what is claimed is put into the setting `argument`"
-            assert not spec.claims.load()("a reference that nobody claims"), "it claims everything"

@@ -20,7 +20,7 @@ import pytest
 
 from ftcore.protocols import RememberingReward, Reward
 from ftcore.specs import RewardSpec
-from ftcore.testing.contract import Contract
+from ftcore.testing.contract import ReferredContract
 from ftcore.types import Sample, Turn
 
 SAMPLES = tuple(
@@ -30,7 +30,7 @@ SAMPLES = tuple(
 """Answers of all sorts to one question."""
 
 
-class RewardContract(Contract):
+class RewardContract(ReferredContract):
     """Inherit, give the function's `name` and `settings`, and, where the usual ones say nothing, its own `samples`."""
 
     kind = "rewards"

@@ -17,11 +17,11 @@ from typing import Any, ClassVar
 
 from ftcore.protocols import DatasetSource
 from ftcore.specs import SourceSpec
-from ftcore.testing.contract import Contract, left_out
+from ftcore.testing.contract import ReferredContract, left_out
 from ftcore.types import BadRow, Row
 
 
-class SourceContract(Contract):
+class SourceContract(ReferredContract):
     """Inherit, give the source's `name` and `settings`, and let pytest collect the rest."""
 
     kind = "data"
@@ -92,13 +92,3 @@ class SourceContract(Contract):
         assert bad, "no row comes as a BadRow"
         assert len(bad) < len(rows), "the rows that can be read are lost with the others"
         assert all(row.reason.strip() for row in bad), "a bad row says what is wrong with it"
-
-    def test_what_the_command_line_needs_is_there(self) -> None:
-        """`--data NAME:REST` puts REST into the setting `argument`; `claims` is asked about bare references."""
-        spec = self.spec()
-        if spec.argument is not None:
-            assert spec.config, "`argument` names a setting, so there are settings"
-            assert spec.argument in self.offer().fields(), f"there is no setting {spec.argument!r}"
-        if spec.claims is not None:
-            assert spec.argument, "what is claimed is put into the setting `argument`"
-            assert not spec.claims.load()("a reference that nobody claims"), "it claims everything"

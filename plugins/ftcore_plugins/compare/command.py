@@ -142,7 +142,7 @@ def _finished(folders: Sequence[str], metric: str | None) -> Comparison:
     if len(runs) < 2:
         raise UsageError(
             "a comparison takes methods, or two finished runs",
-            fix="ftcore compare --methods lora,full",
+            fix=f"ftcore compare {folders[0]} OTHER" if folders else "ftcore compare --methods lora,full",
             value=folders[0] if folders else None,
         )
     line = shlex.join(["ftcore", "compare", *folders])

@@ -115,7 +115,7 @@ def _must_be_judged_alike(results: Sequence[Result], metric: Key, places: Mappin
     plans = {result.name: judging(result.report.get("plan") or {}, places) for result in results}
     judged = {result.name: (result.report.get("judged") or {}).get(metric[0]) for result in results}
     found = [
-        *contents_differ("the data", {result.name: result.lock.get("data") for result in results}),
+        *contents_differ("the data", {_with_files(result, places): result.lock.get("data") for result in results}),
         *differences(plans, JUDGING),
         *differing("the number of rows judged", judged),
     ]
@@ -125,6 +125,13 @@ def _must_be_judged_alike(results: Sequence[Result], metric: Key, places: Mappin
             more=found[1:],
             fix="ftcore compare --methods lora,full trains each on the same rows",
         )
+
+
+def _with_files(result: Result, places: Mapping[str, str | None]) -> str:
+    """The run's name, and where its rows are."""
+    data = (result.report.get("plan") or {}).get("data") or ()
+    files = [str(entry[place]) for entry in data if (place := places.get(str(entry.get("name")))) in entry]
+    return f"{result.name} ({', '.join(files)})" if files else result.name
 
 
 def judging(plan: Mapping[str, Any], places: Mapping[str, str | None]) -> dict[str, Any]:

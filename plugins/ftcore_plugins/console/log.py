@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, TextIO
 
 from ftcore.types import Finding
@@ -59,10 +60,10 @@ class Log:
 
     def result(self, report: Mapping[str, Any], changes: Sequence[Change], following: Pairs) -> None:
         self.line("result")
-        self.line(f"  {headline(report)}")
-        for change in changes:
-            verdict = ", ".join(word for word in (change.verdict, change.difference) if word)
-            self.line(f"  {change.label}: {change.before} -> {change.after}" + (f" ({verdict})" if verdict else ""))
+        lines = [headline(report), *(f"{change.label}: {change.before} → {change.after}" for change in changes[1:])]
+        for line, change in zip_longest(lines, changes):
+            verdict = ", ".join(word for word in (change.verdict, change.difference) if word) if change else ""
+            self.line(f"  {line}" + (f" ({verdict})" if verdict else ""))
         for sample in samples(report)[:3]:
             self.line("sample")
             for title, key in (("prompt", "prompt"), ("wanted", "reference"), ("before", "before"), ("after", "after")):

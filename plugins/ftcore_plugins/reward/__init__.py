@@ -26,6 +26,8 @@ def ftcore_alignment_strategies():
 MODEL = RewardSpec(
     name="model",
     summary="the score that the model of a finished `reward` run gives the answer",
+    argument="run",
+    claims=Ref("ftcore_plugins.local.claims:is_run"),
     config=Ref("ftcore_plugins.reward.config:ModelConfig"),
     factory=Ref("ftcore_plugins.reward.scorer:ModelReward"),
 )

@@ -52,7 +52,7 @@ def _sample(
     lines = answered(runs, command.manager, asked, Sampling(n, max_new_tokens, temperature, top_p, seed))
     written = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     write_text(out, written.encode("utf-8", "backslashreplace").decode())
-    click.echo(f"{counted(len(lines), 'prompt')} with {n * len(runs)} answers each written to {out}")
+    click.echo(f"{counted(len(lines), 'prompt')} with {counted(n * len(runs), 'answer')} each written to {out}")
 
 
 def _check(runs: Sequence[Path], n: int, out: Path, temperature: float) -> None:
