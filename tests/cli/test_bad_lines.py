@@ -170,8 +170,10 @@ def test_a_second_run_into_the_folder_of_the_first_is_refused(attempt: Try, tmp_
     before = snapshot(tmp_path / "run")
     result = attempt("--out", "run")
     assert result.code == USAGE
-    assert "try: ftcore resume run, or choose another folder: --out run-2" in result.err
+    assert "try: --out run-2\n" in result.err, "there is nothing to resume"
     assert snapshot(tmp_path / "run") == before
+    (tmp_path / "run" / "report.json").unlink()
+    assert "try: ftcore resume run, or choose another folder: --out run-2" in attempt("--out", "run").err
 
 
 def test_runs_without_a_name_count_up(attempt: Try, tmp_path: Path):

@@ -17,6 +17,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from ftcore.errors import DataError
 from ftcore.protocols import DatasetFormat
 from ftcore.run.store import dump_example, load_example
 from ftcore.specs import FormatSpec
@@ -101,10 +102,10 @@ class FormatContract(Contract):
                     assert _is_text(built.example(odd)), f"it makes an example without text of {odd}"
 
 
-def _refusal(built: DatasetFormat, row: Mapping[str, Any]) -> ValueError | None:
+def _refusal(built: DatasetFormat, row: Mapping[str, Any]) -> ValueError | DataError | None:
     try:
         built.example(row)
-    except ValueError as error:
+    except (ValueError, DataError) as error:
         return error
     return None
 
