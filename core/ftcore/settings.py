@@ -122,7 +122,7 @@ def shown(name: str, value: Any) -> Any:
     >>> shown("api_key", "sk-123")
     '…'
     """
-    return "…" if re.search(r"(^|_)(key|secret|password|token)$", name, re.IGNORECASE) else value
+    return "…" if re.search(r"(^|[-_])(key|secret|password|token)$", name, re.IGNORECASE) else value
 
 
 def _fields(model: Any, path: list[str]) -> Mapping[str, Any]:

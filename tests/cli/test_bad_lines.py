@@ -64,6 +64,23 @@ def test_a_wrong_run_file_names_the_place_and_the_fix(ftcore: Terminal, tmp_path
     refused(ftcore("run", "run.yaml"), USAGE, *words)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["run.yaml"],
+        ["--rewards", "judge", "--rewards.api-key", "sk-123"],
+        ["--rewards", "judge", "--rewards.url_key", "sk-123"],
+        ["--model-key", "sk-123"],
+    ],
+)
+def test_no_error_repeats_a_secret(ftcore: Terminal, tmp_path: Path, line: list[str]):
+    (tmp_path / "run.yaml").write_text("rewards: {judge: {api_key: sk-123, model: m}}\n")
+    result = ftcore("plan", *line)
+    assert result.code == USAGE
+    assert "…" in result.err
+    assert "sk-123" not in result.err
+
+
 def test_a_run_file_in_another_encoding_is_named(ftcore: Terminal, tmp_path: Path):
     (tmp_path / "run.yaml").write_bytes("out: café\n".encode("latin-1"))
     refused(ftcore("run", "run.yaml"), USAGE, "the run file cannot be read", "try: iconv -f latin1 -t utf-8 run.yaml")

@@ -150,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
     """A setting that is known by this name comes before one that is spelled nearly so."""
     from ftcore.cli.options import Setting
+    from ftcore.settings import shown
 
     command = error.ctx.command_path if error.ctx else "ftcore"
     parameters = error.ctx.command.get_params(error.ctx) if error.ctx else ()
@@ -164,7 +165,7 @@ def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
         return elsewhere
     known = [option for p in (*parameters, *cli.params) for option in p.opts]
     if not guess and not dot and (near := closest(error.option_name, known)):
-        guess = near, value
+        guess = near, shown(error.option_name, value)
     return UsageError(
         f"there is no option {typed}" + (f" (did you mean {guess[0]}?)" if guess else ""),
         fix=f"{command} … {_with_value(*guess, parameters)}" if guess else f"{command} --help",

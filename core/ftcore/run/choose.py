@@ -108,15 +108,18 @@ def _unknown_key(manager: PluginManager, run_file: RunFile, key: str) -> UsageEr
 
 def _must_be_named(manager: PluginManager, run_file: RunFile, axis: str) -> None:
     """Raise UsageError for `method: {lora: {rank: 8}}`, in which the name stands as a key."""
+    from ftcore.settings import shown
+
     written = run_file.values[axis]
     for entry in written if isinstance(written, list) else [written]:
         for name, settings in entry.items() if isinstance(entry, Mapping) and "name" not in entry else ():
             if isinstance(settings, Mapping) and name in manager.catalogue(axis):
+                said = {key: shown(str(key), value) for key, value in settings.items()}
                 raise UsageError(
                     f"the {KINDS[axis].title} {name!r} stands as a key; its settings stand beside its name",
                     where=run_file.places[axis],
-                    value=in_one_line(entry),
-                    fix=f"{axis}: {in_one_line({'name': name, **settings})}",
+                    value=in_one_line({name: said}),
+                    fix=f"{axis}: {in_one_line({'name': name, **said})}",
                 )
 
 
