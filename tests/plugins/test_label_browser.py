@@ -149,6 +149,7 @@ def test_answers_rankings_and_rows_by_keyboard(chromium: Browser, ftcore: Termin
         ada.leave()
     with labelling(tmp_path, "rows", "--task", "rows") as address:
         ada = Judge(chromium, address, "Ada")
+        ada.page.wait_for_function("document.activeElement.matches('textarea, input')")
         for text in ("Say hi", "", "Hi!"):
             ada.page.keyboard.type(text)
             ada.press("Control+Enter" if text == "Hi!" else "Tab")
