@@ -143,7 +143,7 @@ def test_a_plugin_that_does_not_work_ends_with_7_and_says_how_to_get_rid_of_it(
     installed = install("acme-exits", "import os; os._exit(3)")
     assert installed.code == 7
     assert "acme-exits: it is installed, and ftcore does not start with it" in installed.err
-    assert "-m pip uninstall acme-exits\n" in installed.err
+    assert "-P -m pip uninstall acme-exits\n" in installed.err
     installed = install("acme-broken", "raise OSError('no')")
     assert installed.code == 7, "acme-exits ends every command, and is not heard here"
     assert "acme-broken:main 1.2 is broken: OSError: no" in installed.out
@@ -160,7 +160,7 @@ def test_a_plugin_that_does_not_work_ends_with_7_and_says_how_to_get_rid_of_it(
     [
         (None, "ftcore plugins list"),
         (pip.Change("click", "9.0", "8.0"), "ftcore plugins list"),
-        (pip.Change("acme", "1.0"), f"{sys.executable} -m pip uninstall acme"),
+        (pip.Change("acme", "1.0"), f"{sys.executable} -P -m pip uninstall acme"),
     ],
 )
 def test_what_was_here_before_is_not_offered_to_be_uninstalled(ftcore: Terminal, planned: list, change, fix):

@@ -199,7 +199,7 @@ def test_a_broken_line_is_named_exactly_and_the_next_is_read(tmp_path, line, col
 def test_a_broken_document_stops_with_its_place(tmp_path):
     path = write(tmp_path, "a.json", '[{"a": 1},\n{"a": 2]')
     assert refusal(path).where == "a.json:2:8"
-    assert refusal(path).fix == f"python -m json.tool {path}"
+    assert refusal(path).fix == f"python -P -m json.tool {path}"
 
 
 def test_a_table_under_the_name_of_json_gets_its_own(tmp_path):

@@ -1,4 +1,7 @@
-"""pip, as this interpreter has it: what an installation would change, and doing it."""
+"""pip, as this interpreter has it: what an installation would change, and doing it.
+
+Python is always started with `-P`: a `pip.py` in the working directory, which may be a downloaded folder, is not pip.
+"""
 
 from __future__ import annotations
 
@@ -62,14 +65,14 @@ def remove(distribution: str, info: Path) -> None:
 
 def line(command: str, *arguments: str) -> str:
     """What to type for pip to work on the environment that ftcore runs in, whichever `python` is on the path."""
-    return shlex.join([sys.executable, "-m", "pip", command, *arguments])
+    return shlex.join([sys.executable, "-P", "-m", "pip", command, *arguments])
 
 
 def _pip(command: str, *arguments: str) -> None:
     """Raises PluginError with what pip says is wrong."""
     if importlib.util.find_spec("pip") is None:
-        raise ResourceError("this Python has no pip", where=sys.executable, fix=f"{sys.executable} -m ensurepip")
-    words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", command, *arguments]
+        raise ResourceError("this Python has no pip", where=sys.executable, fix=f"{sys.executable} -P -m ensurepip")
+    words = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", command, *arguments]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise _refusal(command, arguments[-1], done.stdout)

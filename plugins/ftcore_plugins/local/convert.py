@@ -49,7 +49,7 @@ def read_facts(gguf: Path) -> dict[str, Any]:
     try:
         from gguf import GGUFReader
     except ImportError as error:
-        raise ResourceError("the package gguf is not installed", fix="python -m pip install gguf") from error
+        raise ResourceError("the package gguf is not installed", fix="python -P -m pip install gguf") from error
     try:
         reader = GGUFReader(gguf)
     except (OSError, ValueError, KeyError, IndexError) as error:
