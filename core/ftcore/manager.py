@@ -36,7 +36,7 @@ from ftcore.unknown import unknown
 __all__ = ["Command", "Offer", "Plugin", "PluginManager", "hook_functions"]
 
 R = TypeVar("R")
-FATAL = (KeyboardInterrupt, MemoryError, GeneratorExit)
+FATAL = (KeyboardInterrupt, MemoryError)
 """What is passed on, whoever raised it. Anything else that a plugin raises is its own affair, SystemExit too."""
 
 
@@ -183,10 +183,12 @@ class PluginManager:
             yield from ((plugin, one) for one in given)
 
     def each(self, hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Any]]:
-        """Call a hook plugin by plugin, so that one that raises is left out and the others are heard."""
-        yield from self._each(hook, _answer, arguments)
+        """Call a hook plugin by plugin, so that one that raises is left out with a warning and the others are heard."""
+        yield from self._each(hook, _answer, arguments, warn=True)
 
-    def _each(self, hook: str, ask: Callable[..., Any], arguments: Mapping[str, Any]) -> Iterator[tuple[Plugin, Any]]:
+    def _each(
+        self, hook: str, ask: Callable[..., Any], arguments: Mapping[str, Any], warn: bool = False
+    ) -> Iterator[tuple[Plugin, Any]]:
         by_key = {plugin.key: plugin for plugin in self.plugins}
         for impl in getattr(self._pluggy.hook, hook).get_hookimpls():
             plugin = by_key[impl.plugin_name]
@@ -199,6 +201,8 @@ class PluginManager:
             except BaseException as error:
                 self._break(plugin, hook, error)
                 plugin.where = plugin.where or definition(impl.function)
+                if warn:
+                    self._warn_of(plugin)
                 continue
             yield plugin, result
 
@@ -267,7 +271,11 @@ class PluginManager:
             if plugin.is_built_in:
                 raise
             self._break(plugin, place(error), error)
-            sys.stderr.write(f"warning: {plugin.key}: {plugin.problem}; the plugin is left out\n")
+            self._warn_of(plugin)
+
+    @staticmethod
+    def _warn_of(plugin: Plugin) -> None:
+        sys.stderr.write(f"warning: {plugin.key}: {plugin.problem}; the plugin is left out\n")
 
     def has_settings(self, offer: Offer) -> bool:
         """Whether the settings of a component that nobody named can be imported; its plugin is left out if not."""

@@ -70,3 +70,16 @@ def test_a_plugin_whose_class_is_incomplete_is_named(
     assert result.code == 7
     assert problem in result.err
     assert "half.py" in result.err
+
+
+def test_an_unknown_option_beside_a_plugin_that_is_not_there(ftcore: Terminal):
+    """The guess at the option asks the plugins, and one of them cannot be had."""
+    for line in (
+        "list --nope --no-plugin zzz",
+        "doctor --rewards x --plugin absent.py",
+        "run --nope x --no-plugin zzz",
+    ):
+        done = ftcore(*line.split())
+        assert done.code == 2
+        assert "there is no" in done.err.splitlines()[0]
+        assert "Traceback" not in done.err

@@ -4,20 +4,20 @@ for a bug, whosever it is. Imports nothing that a listing does not need.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import ftcore
 from ftcore.cli.lazy import LazyGroup
-from ftcore.errors import FtcoreError, PluginError, UsageError, closest
+from ftcore.cli.streams import open_closed_descriptors, sturdy_streams
+from ftcore.errors import FtcoreError, PluginError, ResourceError, UsageError, closest
 from ftcore.line import options
 from ftcore.manager import Command
 from ftcore.specs import KINDS
@@ -121,18 +121,31 @@ _OF_A_RUN = re.compile(r"ftcore (chat|merge|report|resume) [^,]+$")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code is one of those that `ftcore.errors` lists."""
+    with sturdy_streams() as out:
+        code = _main(sys.argv[1:] if arguments is None else arguments)
+        out.flush()
+        if out.failure is None or code:
+            return code
+        return _show(
+            ResourceError(
+                f"the output could not be written: {out.failure.strerror}",
+                where="stdout",
+                fix="ftcore … > ANOTHER/FILE",
+            )
+        )
+
+
+def _main(arguments: Sequence[str]) -> int:
     try:
-        with _quiet_pipe():
-            rest = options.take(sys.argv[1:] if arguments is None else arguments)
-            result = cli.main(rest, prog_name="ftcore", standalone_mode=False)
-            return result if isinstance(result, int) else 0
+        try:
+            return _carried_out(arguments)
+        except click.exceptions.NoSuchOption as error:
+            raise _no_such_option(error) from None
     except FtcoreError as error:
         return _show(error)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0
-    except click.exceptions.NoSuchOption as error:
-        return _show(_no_such_option(error))
     except click.BadOptionUsage as error:
         needs = "" if "does not take" in error.message else " VALUE"
         return _show(UsageError(error.format_message(), fix=f"{error.option_name}{needs}"))
@@ -141,10 +154,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _show(UsageError(error.format_message(), fix=f"{ctx.command_path if ctx else 'ftcore'} --help"))
     except (KeyboardInterrupt, click.exceptions.Abort):
         return 130
-    except Exception as error:
+    except BaseException as error:
+        # SystemExit too: click itself calls sys.exit for the shell's completion alone, so somebody else's code has.
+        if isinstance(error, SystemExit) and "_FTCORE_COMPLETE" in os.environ:
+            raise
         return _crash(error)
     finally:
         options.__init__()  # type: ignore[misc]  # nothing of a line outlives it, for callers that run several
+
+
+def _carried_out(arguments: Sequence[str]) -> int:
+    result = cli.main(options.take(arguments), prog_name="ftcore", standalone_mode=False)
+    return result if isinstance(result, int) else 0
 
 
 def _no_such_option(error: click.exceptions.NoSuchOption) -> UsageError:
@@ -234,12 +255,12 @@ def _show(error: FtcoreError) -> int:
     return error.exit_code
 
 
-def _crash(error: Exception) -> int:
+def _crash(error: BaseException) -> int:
     """A bug: all that helps to mend it goes into a file, and the terminal is told whose it is."""
     from ftcore.loading.blame import culprit
+    from ftcore.loading.words import in_words
 
-    report = f"report it with the file {_crash_file(error)}"
-    said = f"{type(error).__name__}: {error}"
+    report, said = f"report it with the file {_crash_file(error)}", in_words(error)
     found = culprit(error, options.plugins())
     if found is None:
         return _show(FtcoreError(f"ftcore has a bug: {said}", fix=report))
@@ -247,7 +268,7 @@ def _crash(error: Exception) -> int:
     return _show(PluginError(f"the plugin {plugin.key} {plugin.version} has a bug: {said}", where=where, fix=report))
 
 
-def _crash_file(error: Exception) -> str:
+def _crash_file(error: BaseException) -> str:
     import platform
     import tempfile
     import traceback
@@ -261,15 +282,7 @@ def _crash_file(error: Exception) -> str:
     return file.name
 
 
-@contextlib.contextmanager
-def _quiet_pipe() -> Iterator[None]:
-    """`ftcore list | head` ends quietly."""
-    try:
-        yield
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def entry() -> None:
     """What the installed command calls."""
+    open_closed_descriptors()
     sys.exit(main())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ftcore import events
 from ftcore.events import Event
+from ftcore.loading.words import in_words
 from ftcore.manager import PluginManager
 from ftcore.protocols import Reporter
 
@@ -40,17 +41,11 @@ class Announcer:
         for reporter in list(self._reporters):
             try:
                 reporter.handle(event)
-            except Exception as error:
+            except (Exception, SystemExit, GeneratorExit) as error:
                 self._reporters.remove(reporter)
-                _warn(f"the reporter {type(reporter).__name__} fails and is left out: {error}")
+                name = type(reporter).__name__
+                sys.stderr.write(f"warning: the reporter {name} fails and is left out: {in_words(error)}\n")
         hook = HOOKS.get(type(event))
         if hook:
-            before = len(self._manager.problems())
             for _ in self._manager.each(hook, event=event):
                 pass
-            for problem in self._manager.problems()[before:]:
-                _warn(f"{problem}; the plugin is left out")
-
-
-def _warn(text: str) -> None:
-    sys.stderr.write(f"warning: {text}\n")
