@@ -20,7 +20,7 @@ GIB = 1 << 30
 def doctor(as_json: bool) -> None:
     """Examine the installation and the machine: versions, hardware backends, disk, plugins."""
     from ftcore.line import options
-    from ftcore.run.report import versions
+    from ftcore.run.lock import versions
 
     manager = options.manager()
     manager.ask_all()

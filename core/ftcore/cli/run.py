@@ -128,12 +128,16 @@ def resume(folder: Path, as_json: bool) -> None:
     from ftcore.line import options
     from ftcore.run.execute import resume as go_on
     from ftcore.run.finished import owner
+    from ftcore.run.folder import require_no_links
     from ftcore.run.runfile import RunFile, read_run_file
 
+    require_no_links(folder)
     if (found := owner(folder, options.manager())) and not (folder / "run.yaml").is_file():
         command = load_command(found)
         command.main([str(folder), *(["--json"] if as_json else [])], f"ftcore {command.name}", standalone_mode=False)
         return
     path = folder / "run.yaml"
     manager = manager_for(read_run_file(path) if path.is_file() else RunFile())
+    if (folder / "report.json").is_file():
+        click.echo("the run is finished already; this is its result", err=True)
     _finish(*go_on(folder, manager), as_json)

@@ -18,10 +18,12 @@ class RunFolder(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
         from ftcore.line import options
         from ftcore.run.finished import no_run
+        from ftcore.run.folder import require_no_links
 
         folder = Path(value)
         if not (folder / "run.yaml").is_file():
             raise no_run(folder, options.manager(), ctx.command_path if ctx else "")
+        require_no_links(folder)
         return folder
 
 
@@ -115,18 +117,13 @@ def merge(folder: Path, out: Path | None, dtype: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print report.json.")
 def report(folder: Path, as_json: bool) -> None:
     """Show the result of the finished run RUN again, and write its report.html anew."""
-    from ftcore.events import RunFinished
     from ftcore.line import options
-    from ftcore.run.announce import Announcer
+    from ftcore.run.execute import tell_again
     from ftcore.run.folder import read_json
-    from ftcore.run.resolve import resolve_run
 
     if not (folder / "report.json").is_file():
         raise UsageError("the run is not finished", where=str(folder), fix=f"ftcore resume {folder}")
-    record = read_json(folder / "report.json")
     if as_json:
-        click.echo(json.dumps(record, indent=2))
-        return
-    plan = resolve_run(options.manager(), folder)
-    reporters = [choice.build() for choice in plan.reporters if not choice.spec.integration]
-    Announcer(options.manager(), reporters).announce(RunFinished(folder, record))
+        click.echo(json.dumps(read_json(folder / "report.json"), indent=2))
+    else:
+        tell_again(folder, options.manager())

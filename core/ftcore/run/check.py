@@ -14,6 +14,8 @@ from ftcore import columns
 from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, PolicyError, ResourceError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.run import optimizers
+from ftcore.run.exclusive import require_free
+from ftcore.run.folder import is_unused
 from ftcore.run.plan import DataChoice, Plan
 from ftcore.run.rows import Recognised, label, recognise
 from ftcore.run.usable import Usable, looked_through, split, unanswered
@@ -201,7 +203,13 @@ def _packages(plan: Plan) -> Iterator[FtcoreError]:
 def _out(plan: Plan) -> Iterator[FtcoreError]:
     if plan.out is None:
         return
-    if plan.out.exists() and (not plan.out.is_dir() or any(plan.out.iterdir())):
+    if plan.out.is_dir():
+        try:
+            require_free(plan.out)
+        except ResourceError as error:
+            yield error
+            return
+    if plan.out.exists() and not (plan.out.is_dir() and is_unused(plan.out)):
         if (plan.out / "run.yaml").is_file() and not (plan.out / "report.json").is_file():
             fix = f"ftcore resume {plan.out}, or choose another folder: --out {_free(plan.out)}"
         else:

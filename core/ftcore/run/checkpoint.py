@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.errors import ModelError
-from ftcore.run.folder import manifest, read_json, verify_manifest, write_json
+from ftcore.errors import ModelError, PolicyError
+from ftcore.run.folder import follow_umask, manifest, read_json, remove, verify_manifest, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,8 +43,10 @@ def write(
     """
     step = trainer.state.global_step
     final, temporary = folder / f"step-{step:06d}", folder / f".tmp-step-{step:06d}"
+    if folder.is_symlink():
+        raise PolicyError("a link stands in the place of the run's checkpoints", where=str(folder), fix=f"rm {folder}")
     for stale in folder.glob(".tmp-step-*"):  # left by a run that was killed
-        shutil.rmtree(stale)
+        remove(stale)
     temporary.mkdir(parents=True)
     try:
         parts = {STATE: state, PROGRESS: progress, TRAINER: own}
@@ -51,7 +54,7 @@ def write(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    shutil.rmtree(final, ignore_errors=True)
+    remove(final)
     temporary.rename(final)
     _sync_folder(folder)
     for old in _steps(folder)[:-keep]:
@@ -75,6 +78,7 @@ def _fill(
     if (scaler := trainer.accelerator.scaler) is not None:  # of fp16, a few numbers
         write_json(folder / SCALER, scaler.state_dict())
     trainer.state.save_to_json(str(folder / TRAINER_STATE))
+    follow_umask(folder)
     _sync(folder)
     write_json(folder / "MANIFEST.json", {"step": trainer.state.global_step, "files": manifest(folder)})
     _sync(folder)
@@ -94,7 +98,7 @@ def newest(run: Path, warn: Callable[[str], object] = lambda _: None) -> Path | 
             continue
         for other, reason in damaged.items():
             aside = other.with_name(f"damaged-{other.name}")
-            shutil.rmtree(aside, ignore_errors=True)
+            remove(aside)
             other.rename(aside)
             warn(f"the checkpoint {other.name} is damaged ({reason}); going on from {folder.name}")
         return folder
@@ -109,8 +113,14 @@ def newest(run: Path, warn: Callable[[str], object] = lambda _: None) -> Path | 
 
 
 def _steps(folder: Path) -> list[Path]:
-    """The checkpoints below a folder, oldest first. By number: step-1000000 comes after step-999999."""
-    return sorted(folder.glob("step-*"), key=lambda path: int(path.name.partition("-")[2]))
+    """The checkpoints below a folder, oldest first. By number: step-1000000 comes after step-999999.
+
+    What else people keep there, such as a copy `step-000002.bak`, is theirs, and is left alone.
+    """
+    own = (path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{6,}", path.name))
+    return sorted(
+        (path for path in own if path.is_dir() and not path.is_symlink()), key=lambda path: int(path.name[5:])
+    )
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

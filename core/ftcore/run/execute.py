@@ -10,19 +10,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.errors import DataError, FtcoreError, Interrupted, ModelError, PluginError, ResourceError, UsageError
-from ftcore.events import RunFailed
+from ftcore.errors import Interrupted, PluginError, ResourceError, UsageError
+from ftcore.events import RunFailed, RunFinished
 from ftcore.manager import PluginManager
 from ftcore.protocols import LaunchingBackend, RememberingReward
 from ftcore.run import checkpoint as checkpoints
 from ftcore.run import team
 from ftcore.run.announce import Announcer
 from ftcore.run.check import check
-from ftcore.run.finished import no_run
-from ftcore.run.folder import create, read_json, writable
+from ftcore.run.exclusive import exclusive
+from ftcore.run.finished import no_run, require_intact
+from ftcore.run.folder import create, is_unused, read_json, require_no_links, sweep, writable, write_text
+from ftcore.run.lock import require_same_settings
 from ftcore.run.plan import Plan
 from ftcore.run.provenance import changes
 from ftcore.run.resolve import resolve_run
+from ftcore.run.runfile import dump_run_file
 from ftcore.run.signals import at_once
 from ftcore.types import Finding
 
@@ -33,28 +36,48 @@ if TYPE_CHECKING:
 
 def execute(plan: Plan, manager: PluginManager) -> tuple[Path, object]:
     """Run a checked plan in a folder of its own. A run from which nothing can go on leaves no folder behind."""
-    folder, announcer = create(plan), _announcer(plan, manager)
-    try:
-        return folder, _run(plan, manager, folder, announcer)
-    except BaseException as error:
-        if not _can_go_on(plan, folder, announcer, error):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    folder = create(plan)
+    with exclusive(folder):
+        if not is_unused(folder):
+            raise UsageError("another run has just begun in this folder", where=str(folder), fix=f"--out {folder}-2")
+        announcer = _announcer(plan, manager)
+        try:
+            sweep(folder)
+            # The first file of a run: from now on it can be resumed, however early it is killed.
+            with writable(folder):
+                write_text(folder / "run.yaml", dump_run_file(plan.dump()))
+            return folder, _run(plan, manager, folder, announcer)
+        except BaseException as error:
+            if not _can_go_on(plan, folder, announcer, error):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def resume(folder: Path, manager: PluginManager) -> tuple[Path, object]:
-    """Go on from the newest checkpoint that is intact, with the same data and model, or refuse."""
+    """Go on from the newest checkpoint that is intact, with the same settings, data and model, or refuse.
+
+    Of a run that is finished the result is told again, and its pages are written where they are missing.
+    """
     if not (folder / "run.yaml").is_file():
         raise no_run(folder, manager, "ftcore resume")
-    if (folder / "report.json").is_file():
-        raise UsageError(
-            "the run is finished; there is nothing to resume", where=str(folder), fix=f"ftcore chat {folder}"
-        )
-    plan = check(dataclasses.replace(resolve_run(manager, folder), out=None), manager)
-    findings = [*plan.findings, *changes(folder, plan)]
-    checkpoint = checkpoints.newest(folder, lambda text: findings.append(Finding("warning", text)))
-    plan = dataclasses.replace(plan, findings=tuple(findings))
-    return folder, _run(plan, manager, folder, _announcer(plan, manager), checkpoint)
+    require_no_links(folder)
+    with exclusive(folder):
+        if (folder / "report.json").is_file():
+            require_intact(folder)
+            return folder, tell_again(folder, manager)
+        plan = check(dataclasses.replace(resolve_run(manager, folder), out=None), manager)
+        findings = [*plan.findings, *require_same_settings(folder, plan), *changes(folder, plan)]
+        sweep(folder)
+        checkpoint = checkpoints.newest(folder, lambda text: findings.append(Finding("warning", text)))
+        plan = dataclasses.replace(plan, findings=tuple(findings))
+        return folder, _run(plan, manager, folder, _announcer(plan, manager), checkpoint)
+
+
+def tell_again(folder: Path, manager: PluginManager) -> Mapping[str, Any]:
+    """Tell the run's reporters of the finished run in a folder as if it had just finished; its report."""
+    report: Mapping[str, Any] = read_json(folder / "report.json")
+    _announcer(resolve_run(manager, folder), manager).announce(RunFinished(folder, report))
+    return report
 
 
 def _announcer(plan: Plan, manager: PluginManager) -> Announcer:
@@ -78,7 +101,8 @@ def _run(
         raise
     finally:
         (folder / "rows.arrow").unlink(missing_ok=True)
-        shutil.rmtree(folder / ".tmp-model", ignore_errors=True)
+        for unfinished in (".tmp-model", ".old-model"):
+            shutil.rmtree(folder / unfinished, ignore_errors=True)
 
 
 def _can_go_on(plan: Plan, folder: Path, announcer: Announcer, error: BaseException) -> bool:
@@ -122,25 +146,12 @@ def carry_out(
 
 
 def _inputs(loaded: Loaded) -> Results | None:
-    """Write down what the run depends on. For one that goes on, compare, and give what was judged before training."""
-    from ftcore.run.report import lock, write_inputs
+    """Write down what the run depends on. For one that goes on, give what was judged before training."""
+    from ftcore.run.report import write_inputs
     from ftcore.run.train import load_results
 
     folder = loaded.folder
     if not (folder / "lock.json").is_file():
         write_inputs(loaded)
         return None
-    _same(read_json(folder / "lock.json"), lock(loaded), folder)
     return load_results(read_json(folder / "before.json")) if (folder / "before.json").is_file() else None
-
-
-def _same(old: dict[str, object], new: dict[str, object], folder: Path) -> None:
-    """Raise where going on would silently mix two runs."""
-    errors: dict[str, type[FtcoreError]] = {"data": DataError, "model": ModelError, "template": ModelError}
-    for key, error in errors.items():
-        if old.get(key) != new[key]:
-            raise error(
-                f"the {key} has changed since the run began",
-                where=str(folder / "lock.json"),
-                fix=f"start anew: ftcore run {folder / 'run.yaml'} --out {folder}-2",
-            )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ftcore.errors import ModelError, UsageError, closest, did_you_mean
 from ftcore.manager import Command, PluginManager
+from ftcore.run.folder import is_unused, require_no_links, verify_manifest
 from ftcore.run.plan import Plan
 from ftcore.run.resolve import resolve_run
 
@@ -34,9 +35,18 @@ def plan_of(folder: Path, manager: PluginManager, head: str | None = None) -> Pl
             if (folder / "report.json").is_file():
                 raise ModelError(f"the artifact {folder / 'model'} is missing", fix=anew(folder))
             raise UsageError("the run is not finished", where=str(folder), fix=f"ftcore resume {folder}")
+        require_no_links(folder)
         plan = resolve_run(manager, folder)
     _must_have_head(plan, head, folder, manager)
     return plan
+
+
+def require_intact(folder: Path) -> None:
+    """Raise ModelError where the artifact of the run in a folder is not as the run wrote it."""
+    artifact = folder / "model"
+    if wrong := verify_manifest(artifact):
+        what = "the artifact is not as the run wrote it"
+        raise ModelError(what, where=str(artifact), more=wrong, fix=anew(folder))
 
 
 def no_run(folder: Path, manager: PluginManager, line: str = "") -> UsageError:
@@ -56,6 +66,9 @@ def no_run(folder: Path, manager: PluginManager, line: str = "") -> UsageError:
         what = f"this is the folder of `ftcore {command.spec.name}`, which holds several runs"
         more = [f"the last that finished: {finished[-1].parent.name}"] if finished else []
         return UsageError(what, where=where, more=more, fix=last)
+    if folder.is_dir() and any(folder.iterdir()) and is_unused(folder):
+        what = "the run here was killed before it had begun"
+        return UsageError(what, where=where, fix=f"the line that began it, with --out {folder}")
     return UsageError("this is not the folder of a run", where=where, fix="ls runs")
 
 

@@ -1,4 +1,7 @@
-"""The run folder: where it is, and how its files are written so that a reader never sees half of one."""
+"""The run folder: where it is, and how its files are written so that a reader never sees half of one.
+
+A run folder may come from somebody else, so no link in it is followed: it could lead a writer to any file of the user.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,31 @@ import hashlib
 import json
 import os
 import re
+import shlex
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from ftcore.errors import ModelError, ResourceError, UsageError
+from ftcore.errors import ModelError, PolicyError, ResourceError, UsageError
 from ftcore.run.plan import Plan
 
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
+LOCK_FILE = ".lock"
+"""What the process that works on a run holds locked."""
+
+_TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
+"""What `write_text` calls a file that it has not finished."""
+
+
 def create(plan: Plan) -> Path:
-    """Make the run's folder: `--out`, or `runs/<date>-<method>-<strategy>`, numbered where that is taken."""
+    """Make the run's folder: `--out`, or `runs/<date>-<method>-<strategy>`, numbered where that is taken.
+
+    `--out` may be there, as long as it `is_unused`.
+    """
     try:
         return _create(plan)
     except OSError as error:
@@ -33,13 +48,6 @@ def create(plan: Plan) -> Path:
 def _create(plan: Plan) -> Path:
     if plan.out is not None:
         plan.out.mkdir(parents=True, exist_ok=True)
-        try:
-            # The first file of a run. Of two runs that begin at once, one makes it and the other is refused.
-            (plan.out / "quarantine.jsonl").touch(exist_ok=False)
-        except FileExistsError:
-            raise UsageError(
-                "another run has just begun in this folder", where=str(plan.out), fix=f"--out {plan.out}-2"
-            ) from None
         return plan.out
     today = datetime.date.today().isoformat()
     base = Path("runs") / f"{today}-{plan.method.spec.name}-{plan.strategy.spec.name}"
@@ -51,6 +59,66 @@ def _create(plan: Plan) -> Path:
             continue
         return folder
     raise UsageError("ten thousand runs of today are there already", where=str(base), fix="--out runs/another")
+
+
+def is_unused(folder: Path) -> bool:
+    """Whether a folder is empty, or holds no more than a run leaves that was killed before its first file stood."""
+    return all(path.name == LOCK_FILE or _TEMPORARY.fullmatch(path.name) for path in folder.iterdir())
+
+
+def sweep(folder: Path) -> None:
+    """Take away what a process that was killed had not finished to write."""
+    for path in folder.iterdir():
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink()
+
+
+def require_no_links(folder: Path) -> None:
+    """Raise PolicyError for a run folder that holds a link: what is written there could land anywhere."""
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            if path.is_symlink():
+                copy = shlex.join(["cp", "-rL", str(folder), f"{folder}-2"])
+                raise PolicyError(
+                    "a run folder holds no links: one could lead what is written there to any file of yours",
+                    where=str(path),
+                    value=f"it leads to {os.readlink(path)}",
+                    fix=f"if you trust it, copy what it leads to: {copy}",
+                )
+
+
+def open_own(path: Path, mode: str) -> IO[Any]:
+    """`open` for a file of a run folder. Raises PolicyError where a link stands in its place."""
+    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    return open(path, mode, opener=_not_through_a_link, **text)
+
+
+def _not_through_a_link(path: str, flags: int) -> int:
+    try:
+        return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise PolicyError("a link stands in the place of a run's file", where=path, fix=f"rm {path}") from None
+        raise
+
+
+def remove(path: Path) -> None:
+    """Take away whatever stands there, a file, a link or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def follow_umask(folder: Path) -> None:
+    """Give the files below a folder the rights that a new file gets. safetensors makes its own for their owner alone,
+    so whoever may read the folder could not load the model."""
+    umask = os.umask(0o077)  # it can only be read by setting it
+    os.umask(umask)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o666 & ~umask)
 
 
 @contextmanager
@@ -74,7 +142,7 @@ def writable(folder: Path) -> Iterator[None]:
 def write_text(path: Path, text: str) -> None:
     """Atomically: the old file or the new one, never half. The data is on disk before the name is."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8", newline="\n") as file:
+    with open_own(temporary, "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -130,5 +198,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError("the file is missing; is this the folder of a run?", where=str(path)) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"the file is damaged: {error}", where=str(path)) from None
+    except OSError as error:  # a folder of that name, a loop of links, no permission
+        raise ModelError(f"the file cannot be read: {error.strerror}", where=str(path)) from None

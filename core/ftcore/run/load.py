@@ -16,6 +16,7 @@ from ftcore.manager import PluginManager
 from ftcore.protocols import HardwareBackend, ModelLoader, TuningMethod
 from ftcore.run import team
 from ftcore.run.announce import Announcer
+from ftcore.run.lock import require_same_inputs
 from ftcore.run.plan import Plan
 from ftcore.run.prepare import Prepared, prepare
 from ftcore.run.quiet import quiet
@@ -65,6 +66,7 @@ def load(plan: Plan, manager: PluginManager, folder: Path, announcer: Announcer)
     with clock.phase("reading and tokenising rows"):
         announcer.announce(PhaseStarted("reading and tokenising rows"))
         tokenizer, findings = load_tokenizer(loader)
+        team.by_first(lambda: require_same_inputs(folder, plan, loader, tokenizer))
         prepared = team.by_first(lambda: prepare(plan, manager, tokenizer, folder, lambda n: _every(n, announcer)))
     with clock.phase("loading the model"):
         announcer.announce(PhaseStarted("loading the model"))

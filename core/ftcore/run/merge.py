@@ -9,7 +9,7 @@ from ftcore.errors import ModelError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.protocols import MergeableMethod
 from ftcore.run.finished import plan_of
-from ftcore.run.folder import manifest, read_json, writable, write_json
+from ftcore.run.folder import follow_umask, manifest, read_json, writable, write_json
 from ftcore.run.reload import Tuned, reload
 from ftcore.specs import MethodSpec
 
@@ -43,6 +43,7 @@ def merge(folder: Path, target: Path, manager: PluginManager, dtype: str = "floa
     with writable(target):
         merged.to(precision).save_pretrained(target)
         tuned.tokenizer.save_pretrained(target)
+        follow_umask(target)
         write_json(target / "MANIFEST.json", {"files": manifest(target)})
     try:
         must_be_read_as(merged, tuned.plan, target)

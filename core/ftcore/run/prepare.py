@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ftcore.errors import DataError
 from ftcore.manager import PluginManager
 from ftcore.run.compared import encode
+from ftcore.run.folder import open_own
 from ftcore.run.plan import DataChoice, Plan
 from ftcore.run.rows import Account, Kept, drawn, label, read, recognise, refuse_bad_rows, wanted_heldout
 from ftcore.run.store import Writer, load_example
@@ -130,7 +131,7 @@ def prepare(
     accounts: list[Account] = []
     findings: list[Finding] = []
     systems: set[str | None] = set()
-    with Writer(path) as writer, (folder / "quarantine.jsonl").open("w", encoding="utf-8") as quarantine:
+    with Writer(path) as writer, open_own(folder / "quarantine.jsonl", "w") as quarantine:
         for number, entry in enumerate(plan.data):
             recognised = recognise(manager, entry, plan.strategy.spec.examples)
             account = Account(label(entry), recognised.name, recognised.reason)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ftcore import events
 from ftcore.events import Evaluated, Event, RunStarted
+from ftcore.run.folder import open_own
 from ftcore.run.plan import Plan
 from ftcore.types import Evaluation, Finding, Sample, Turn
 
@@ -21,7 +22,7 @@ class Recorder:
         self._path = path
 
     def handle(self, event: Event) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
+        with open_own(self._path, "a") as file:
             file.write(json.dumps(_dump(event), default=str) + "\n")
 
 

@@ -11,8 +11,7 @@ from ftcore.errors import ModelError
 from ftcore.manager import PluginManager
 from ftcore.protocols import TuningMethod
 from ftcore.run.checkpoint import load_tensors
-from ftcore.run.finished import anew, plan_of
-from ftcore.run.folder import verify_manifest
+from ftcore.run.finished import plan_of, require_intact
 from ftcore.run.load import attached, load_model, load_tokenizer
 from ftcore.run.plan import Plan
 from ftcore.run.quiet import quiet
@@ -43,14 +42,7 @@ def reload(folder: Path, manager: PluginManager, dtype: str | None = None, head:
     """
     plan = plan_of(folder, manager, head)
     artifact = folder / "model"
-    wrong = verify_manifest(artifact)
-    if wrong:
-        raise ModelError(
-            "the artifact is not as the run wrote it",
-            where=str(artifact),
-            more=wrong,
-            fix=anew(folder),
-        )
+    require_intact(folder)
     quiet()
     if dtype:
         plan = dataclasses.replace(plan, precision=Precision(dtype))

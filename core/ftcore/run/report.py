@@ -4,46 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import hashlib
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import ftcore
 from ftcore.events import RunFinished
-from ftcore.run.folder import write_json, write_text
+from ftcore.run.folder import write_json
 from ftcore.run.load import Loaded
+from ftcore.run.lock import FILE, lock, versions
 from ftcore.run.plan import Plan
 from ftcore.run.provenance import plugins
-from ftcore.run.runfile import dump_run_file
 from ftcore.run.session import Session
 from ftcore.run.train import Outcome, Results
 from ftcore.types import Evaluation
 
 Report = Mapping[str, Any]
 
-PACKAGES = (
-    "torch",
-    "transformers",
-    "peft",
-    "trl",
-    "datasets",
-    "accelerate",
-    "bitsandbytes",
-    "tokenizers",
-    "safetensors",
-)
-"""Those whose versions can change a number."""
-
 
 def write_inputs(loaded: Loaded) -> None:
-    """run.yaml, plan.json, data.json and lock.json: all that the run depends on, before it begins."""
+    """plan.json, data.json and lock.json, beside run.yaml all that the run depends on, before it begins."""
     plan, folder = loaded.plan, loaded.folder
-    write_text(folder / "run.yaml", dump_run_file(plan.dump()))
     write_json(folder / "plan.json", plan_record(plan))
     write_json(folder / "data.json", loaded.prepared.account())
-    write_json(folder / "lock.json", lock(loaded))
+    write_json(folder / FILE, lock(plan, loaded.loader, loaded.tokenizer))
 
 
 def plan_record(plan: Plan) -> dict[str, Any]:
@@ -59,32 +43,6 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         },
         "precision": dataclasses.asdict(plan.precision),
     }
-
-
-def lock(loaded: Loaded) -> dict[str, Any]:
-    """Everything that could make the same run file give another result."""
-    plan = loaded.plan
-    template = str(loaded.tokenizer.chat_template or "")
-    return {
-        "ftcore": ftcore.__version__,
-        "packages": versions(),
-        "plugins": plugins(plan),
-        "model": loaded.loader.fingerprint(),
-        "data": [entry.source.build().fingerprint() for entry in plan.data],
-        "template": hashlib.sha256(template.encode()).hexdigest(),
-        "seed": plan.train.seed,
-        "hardware": list(plan.hardware.devices),
-    }
-
-
-def versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def report(outcome: Outcome, started: datetime.datetime) -> Report:

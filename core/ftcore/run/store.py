@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftcore.errors import DataError
+from ftcore.run.folder import open_own
 from ftcore.run.tokens import Encoded
 from ftcore.types import ChatExample, Example, FeedbackExample, PreferenceExample, PromptExample, TextExample, Turn
 
@@ -21,6 +22,7 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._stream: Any = None
+        self._file: Any = None
         self._schema: Any = None
         self._rows: list[dict[str, Any]] = []
 
@@ -39,7 +41,8 @@ class Writer:
             return
         if self._stream is None:
             self._schema = pa.schema([(name, _type(value)) for name, value in self._rows[0].items()])
-            self._stream = pa.ipc.new_stream(str(self._path), self._schema)
+            self._file = open_own(self._path, "wb")
+            self._stream = pa.ipc.new_stream(self._file, self._schema)
         self._stream.write_batch(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
         self._rows.clear()
 
@@ -50,6 +53,7 @@ class Writer:
         self._flush()
         if self._stream is not None:
             self._stream.close()
+            self._file.close()
 
 
 def _type(value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from ftcore.events import Evaluated, PhaseStarted, RunStarted
 from ftcore.protocols import SwitchableMethod
 from ftcore.run import team
 from ftcore.run.checkpoint import TRAINER_STATE
-from ftcore.run.folder import manifest, read_json, verify, write_json
+from ftcore.run.folder import follow_umask, manifest, read_json, remove, verify, write_json
 from ftcore.run.plan import Choice
 from ftcore.run.session import Session
 from ftcore.run.signals import after_the_step
@@ -202,18 +201,26 @@ def _stop_if_asked(session: Session) -> None:
 
 
 def _export(session: Session, proof: Proof) -> list[dict[str, Any]]:
-    """Write the artifact beside its place, read it back, and only then give it its name."""
-    final, temporary = session.folder / "model", session.folder / ".tmp-model"
-    shutil.rmtree(temporary, ignore_errors=True)
+    """Write the artifact beside its place, read it back, and only then give it its name.
+
+    There may be one of that name: a run that was killed before its report stood has its last steps done anew.
+    """
+    final, temporary, old = (session.folder / name for name in ("model", ".tmp-model", ".old-model"))
+    for stale in (temporary, old):
+        remove(stale)
     temporary.mkdir()
     with session.clock.phase("writing the artifact"):
         session.emit(PhaseStarted("writing the artifact"))
         session.plan.exporter.build().export(session, temporary)
+        follow_umask(temporary)
         files = manifest(temporary)
         write_json(temporary / "MANIFEST.json", {"files": files})
         _read_back(temporary, files)
         proof.of_artifact(temporary)
-    temporary.replace(final)
+    if final.exists():
+        final.rename(old)
+    temporary.rename(final)
+    remove(old)
     return files
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ftcore.errors import UsageError
-from ftcore.run.folder import read_json
+from ftcore.run.folder import read_json, require_no_links
 from ftcore.run.plan import Plan
 from ftcore.run.runfile import read_run_file
 from ftcore_plugins.jobs.same import differences
@@ -72,4 +72,5 @@ def folder_for(out: str | None, marker: str, usual: str) -> Path:
             where=out,
             fix=f"--out {folder.with_name(f'{folder.name}-2')}",
         )
+    require_no_links(folder)
     return folder

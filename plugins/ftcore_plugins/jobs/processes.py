@@ -5,7 +5,6 @@ one run alone. What is finished is kept, what was interrupted goes on.
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO
 
 from ftcore.errors import FtcoreError, Interrupted, ResourceError, from_record
 from ftcore.line import options
-from ftcore.run.folder import write_text
+from ftcore.run.folder import open_own, write_text
 from ftcore.run.runfile import dump_run_file
 from ftcore_plugins.jobs.job import Job, state
 from ftcore_plugins.metrics.history import FILE, lines
@@ -29,8 +28,6 @@ except ImportError:  # not on Windows
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 POLL_SECONDS = 0.25
-EARLY_FILES = {"quarantine.jsonl", "rows.arrow"}
-"""What a run that was killed while it loaded leaves behind."""
 
 KILLED = -9
 """The return code of a process that SIGKILL ended, as the system does where memory runs out."""
@@ -66,7 +63,7 @@ class Runner:
     def run(self, job: Job, watch: Watch) -> FtcoreError | None:
         """Start the job or go on with it. None when it has finished, else why it has not. Raises Interrupted."""
         log, look = job.folder.with_name(f"{job.folder.name}.log"), _once(watch, job.folder)
-        with log.open("ab") as file:
+        with open_own(log, "ab") as file:
             self._wait_for(file, look)
             if state(job) == "finished":
                 return None
@@ -125,8 +122,6 @@ def plugin_options() -> list[str]:
 def _line(job: Job) -> list[str]:
     if state(job) == "begun":
         return ["resume", str(job.folder)]
-    if job.folder.is_dir() and {each.name for each in job.folder.iterdir()} <= EARLY_FILES:
-        shutil.rmtree(job.folder)
     path = job.folder.with_name(f"{job.folder.name}.yaml")
     write_text(path, dump_run_file(job.values))
     return ["run", str(path), "--out", str(job.folder)]

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ftcore.run.folder import open_own
+
 FILE = "judge.jsonl"
 
 
@@ -34,7 +36,7 @@ class Memory:
         self._scores[key] = score
         if self._path:
             line = json.dumps({**more, "score": score, "key": key}, ensure_ascii=False)
-            with self._path.open("a+b") as file:
+            with open_own(self._path, "a+b") as file:
                 torn = file.tell() and _last_byte(file) != b"\n"
                 file.write(b"\n" * torn + line.encode("utf-8", errors="replace") + b"\n")
 

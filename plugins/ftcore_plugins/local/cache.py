@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ftcore.errors import ResourceError
+from ftcore.run.folder import follow_umask
 
 
 def models_folder() -> Path:
@@ -47,6 +48,7 @@ def made(final: Path, make: Callable[[Path], None], fix: str) -> Path:
         new = work / final.name  # with the permissions that a folder usually has; mkdtemp closes its own to others
         new.mkdir()
         make(new)
+        follow_umask(new)
         _rename(new, final)
     except OSError as error:
         raise _cannot_write(final.parent, error, fix) from error

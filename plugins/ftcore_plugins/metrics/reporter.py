@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ftcore.events import Evaluated, Event, RunStarted, StepDone
-from ftcore.run.folder import write_text
+from ftcore.run.folder import open_own, write_text
 from ftcore_plugins.metrics.history import FILE, lines, lines_until
 
 
@@ -52,7 +52,7 @@ class MetricsReporter:
 
     def _append(self, line: Mapping[str, Any]) -> None:
         assert self._path is not None, "a run starts before its first step"
-        with self._path.open("a", encoding="utf-8", newline="\n") as file:
+        with open_own(self._path, "a") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ftcore.run import team
+from ftcore.run.folder import remove
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,5 +57,6 @@ def _read(path: Path, digest: str) -> dict[str, Tensor] | None:
 def _write(path: Path, tensors: dict[str, Tensor], digest: str) -> None:
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
+    remove(temporary)
     save_file(tensors, str(temporary), metadata={"fingerprint": digest})
     temporary.replace(path)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftcore.run.folder import write_text
+from ftcore.run.folder import open_own, write_text
 
 FILE = "completions.jsonl"
 
@@ -27,7 +27,7 @@ class Completions:
             write_text(self._path, "".join(self._before(step)))
             self._begun = True
         lines = [json.dumps({"step": step, **answer}, ensure_ascii=False) + "\n" for answer in answers]
-        with self._path.open("a", encoding="utf-8", newline="\n") as file:
+        with open_own(self._path, "a") as file:
             file.writelines(lines)
 
     def _before(self, step: int) -> list[str]:
