@@ -51,14 +51,19 @@ def test_what_to_type_next_names_the_plugin_file_again(ftcore: Terminal, tmp_pat
     assert result.err.endswith("  try: ftcore resume begun --plugin nudges.py\n")
 
 
-def test_a_finished_run_is_not_resumed(attempt: Try, ftcore: Terminal, tmp_path: Path):
+def test_a_finished_run_has_nothing_left_to_do(attempt: Try, ftcore: Terminal, tmp_path: Path):
     assert attempt("--out", "run").code == 0
     before = snapshot(tmp_path / "run")
     result = ftcore("resume", "run")
-    assert result.code == USAGE
-    assert "the run is finished; there is nothing to resume" in result.err
+    assert result.code == 0
+    assert "the run is finished already; this is its result" in result.err
     assert attempt("--out", "run").err.endswith("  try: --out run-2\n")
-    assert snapshot(tmp_path / "run") == before
+    after = snapshot(tmp_path / "run")
+    assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} <= {"report.html"}
+    (tmp_path / "run" / "model" / "adapter_model.safetensors").write_bytes(b"")
+    spoilt = ftcore("resume", "run")
+    assert spoilt.code == MODEL
+    assert "the artifact is not as the run wrote it" in spoilt.err
 
 
 def test_a_finished_run_whose_model_was_removed_says_so(attempt: Try, ftcore: Terminal, tmp_path: Path):

@@ -62,9 +62,9 @@ def test_from_the_list_of_methods_to_a_merged_model(
     again = ftcore("report", "run")
     assert again.code == 0
     assert "loss" in again.err
-    refused = ftcore("resume", "run")
-    assert refused.code == 2
-    assert "nothing to resume" in refused.err
+    finished = ftcore("resume", "run")
+    assert finished.code == 0
+    assert "the run is finished already" in finished.err
 
 
 def test_a_run_file_written_by_init_says_what_the_line_said_and_nothing_else(

@@ -38,7 +38,8 @@ def info(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def lock(folder: Path, **changed: str) -> None:
     entry = {"key": "acme:main", "distribution": "acme", "version": "1.2", "hash": "sha256:old"}
-    (folder / "lock.json").write_text(json.dumps({"plugins": [{**entry, **changed}]}))
+    rest = {"ftcore": "0", "packages": {}, "settings": {}}
+    (folder / "lock.json").write_text(json.dumps({**rest, "plugins": [{**entry, **changed}]}))
 
 
 def test_the_hash_of_a_distribution_is_that_of_what_it_brings_not_of_how_it_came(info: Path):

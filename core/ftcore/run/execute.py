@@ -64,6 +64,7 @@ def resume(folder: Path, manager: PluginManager) -> tuple[Path, object]:
     with exclusive(folder):
         if (folder / "report.json").is_file():
             require_intact(folder)
+            sweep(folder)
             return folder, tell_again(folder, manager)
         plan = check(dataclasses.replace(resolve_run(manager, folder), out=None), manager)
         findings = [*plan.findings, *require_same_settings(folder, plan), *changes(folder, plan)]
@@ -100,9 +101,8 @@ def _run(
         announcer.announce(RunFailed(folder, error))
         raise
     finally:
-        (folder / "rows.arrow").unlink(missing_ok=True)
-        for unfinished in (".tmp-model", ".old-model"):
-            shutil.rmtree(folder / unfinished, ignore_errors=True)
+        if folder.is_dir():
+            sweep(folder)
 
 
 def _can_go_on(plan: Plan, folder: Path, announcer: Announcer, error: BaseException) -> bool:

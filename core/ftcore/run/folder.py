@@ -67,10 +67,10 @@ def is_unused(folder: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Take away what a process that was killed had not finished to write."""
+    """Take away what only a run under way needs, and what one that was killed had not finished to write."""
     for path in folder.iterdir():
-        if _TEMPORARY.fullmatch(path.name):
-            path.unlink()
+        if path.name in ("rows.arrow", ".tmp-model", ".old-model") or _TEMPORARY.fullmatch(path.name):
+            remove(path)
 
 
 def require_no_links(folder: Path) -> None:
@@ -190,6 +190,15 @@ def verify_manifest(folder: Path) -> list[str]:
         return [f"MANIFEST.json: {error.what}"]
     except (KeyError, TypeError):
         return ["MANIFEST.json is not one that ftcore wrote"]
+
+
+def read_lock(folder: Path) -> dict[str, Any]:
+    """lock.json of the run in a folder. Raises ModelError where ftcore cannot have written it."""
+    found = read_json(folder / "lock.json")
+    parts = {"ftcore": str, "packages": dict, "plugins": list, "settings": dict}
+    if not isinstance(found, dict) or not all(isinstance(found.get(key), kind) for key, kind in parts.items()):
+        raise ModelError("this is not a lock.json that ftcore wrote", where=str(folder / "lock.json"))
+    return found
 
 
 def read_json(path: Path) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import ftcore
 from ftcore.errors import DataError, FtcoreError, ModelError, UsageError
 from ftcore.loading.words import few
-from ftcore.run.folder import read_json
+from ftcore.run.folder import read_json, read_lock
 from ftcore.run.plan import Plan
 from ftcore.run.provenance import plugins
 from ftcore.types import Finding
@@ -87,6 +87,9 @@ def require_same_settings(folder: Path, plan: Plan) -> Iterator[Finding]:
     if not (folder / FILE).is_file():
         return
     old = read_lock(folder)
+    if old.get("settings_sha256") != _sha256(old["settings"]):
+        what = "the settings in lock.json are not those that were written when the run began"
+        raise ModelError(what, where=str(folder / FILE), fix=_anew(folder))
     if old["ftcore"] != ftcore.__version__:
         raise ModelError(
             f"the run was begun by ftcore {old['ftcore']}, and this is {ftcore.__version__}",
@@ -108,18 +111,6 @@ def require_same_settings(folder: Path, plan: Plan) -> Iterator[Finding]:
     free = [{key: value for key, value in each.items() if key in FREE} for each in (before, _plain(plan.dump()))]
     if before and (others := list(_differences(_flat(free[0]), _flat(free[1])))):
         yield Finding("note", f"changed since the run began, which alters no number: {few(others, 5)}")
-
-
-def read_lock(folder: Path) -> dict[str, Any]:
-    """Raises ModelError for a lock.json that ftcore has not written, or that somebody has changed."""
-    found = read_json(folder / FILE)
-    parts = {"ftcore": str, "packages": dict, "plugins": list, "settings": dict}
-    if not isinstance(found, dict) or not all(isinstance(found.get(key), kind) for key, kind in parts.items()):
-        raise ModelError("this is not a lock.json that ftcore wrote", where=str(folder / FILE), fix=_anew(folder))
-    if found.get("settings_sha256") != _sha256(found["settings"]):
-        what = "the settings in lock.json are not those that were written when the run began"
-        raise ModelError(what, where=str(folder / FILE), fix=_anew(folder))
-    return found
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ from ftcore.errors import PluginError
 from ftcore.loading.identity import code_hash, origin
 from ftcore.loading.plugin import FILE, Plugin
 from ftcore.manager import PluginManager
-from ftcore.run.folder import read_json
+from ftcore.run.folder import read_lock
 from ftcore.run.plan import Plan
 from ftcore.types import Finding
 
@@ -76,7 +76,7 @@ def _install(used: Mapping[str, str]) -> str:
 
 def _locked(folder: Path) -> dict[str, dict[str, str]]:
     lock = folder / "lock.json"
-    return {entry["key"]: entry for entry in read_json(lock)["plugins"]} if lock.is_file() else {}
+    return {entry["key"]: entry for entry in read_lock(folder)["plugins"]} if lock.is_file() else {}
 
 
 def _used(plan: Plan) -> list[Plugin]:
