@@ -24,10 +24,12 @@ class Options:
         self.typed: Sequence[str] = ()
         self.plugin: list[str] = []
         self.no_plugin: list[str] = []
+        self.allow_env: list[str] = []
         self._managers: dict[tuple[Any, Any, Any], PluginManager] = {}
 
     def take(self, arguments: Sequence[str]) -> list[str]:
         self.typed, rest, waiting = arguments, [], iter(arguments)
+        lists = {"--plugin": self.plugin, "--no-plugin": self.no_plugin, "--allow-env": self.allow_env}
         for argument in waiting:
             name, equals, value = argument.partition("=")
             if argument == "--json-errors":
@@ -36,11 +38,11 @@ class Options:
                 # A component of that file would be missed before click came to the option.
                 right, file = name.removesuffix("s"), value or next(waiting, "FILE")
                 raise UsageError(f"there is no option {name} (did you mean {right}?)", fix=f"{right} {file}")
-            elif name in ("--plugin", "--no-plugin"):
+            elif name in lists:
                 text = value if equals else next(waiting, None)
                 if text is None:
                     raise UsageError(f"{name} wants a value", fix=f"{name} NAME")
-                (self.plugin if name == "--plugin" else self.no_plugin).append(text)
+                lists[name].append(text)
             else:
                 rest.append(argument)
         return rest

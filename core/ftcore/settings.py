@@ -6,12 +6,13 @@ Deliberately apart from the records: importing pydantic takes longer than listin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ftcore.errors import FtcoreError, UsageError, by_its_letter, closest
+from ftcore.types import Secret
 
 
 class Settings(BaseModel):
@@ -23,6 +24,11 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+    def secrets(self) -> Iterable[Secret]:
+        """Environment variables whose values the component sends somewhere. The plan shows them, and where a file names
+        them for another machine, somebody has to agree on the line."""
+        return ()
 
 
 class KnownAs:

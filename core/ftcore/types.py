@@ -120,6 +120,17 @@ class Finding(Declared):
 
 
 @dataclass(frozen=True, slots=True)
+class Secret(Declared):
+    """The value of an environment variable that a component sends to an address, such as an API key.
+
+    >>> Secret("JUDGE_API_KEY", "https://judge.example/v1")
+    """
+
+    variable: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sample(Declared):
     """What the model writes for one prompt, beside what it should write.
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from ftcore.errors import ModelError, PolicyError
+from ftcore.run.model_files import code_keys, folder_findings
 from ftcore.types import Finding
 from ftcore_plugins.local.cache import cached
-from ftcore_plugins.local.checks import code_keys, folder_findings
 from ftcore_plugins.local.claims import is_folder, is_gguf_file
 from ftcore_plugins.local.config import FolderConfig, GgufConfig
 from ftcore_plugins.local.folder import Folder

@@ -107,6 +107,7 @@ def load_command(command: Command) -> click.Command:
 @click.option("--json-errors", is_flag=True, help="Print errors as JSON, for programs.")
 @click.option("--plugin", metavar="FILE", multiple=True, help="Load one more plugin from a Python file.")
 @click.option("--no-plugin", metavar="NAME", multiple=True, help="Leave an installed plugin out.")
+@click.option("--allow-env", metavar="NAME", multiple=True, help="Send a variable's value where a run file says.")
 def cli(**_: Any) -> None:
     """Tune a language model on your own data: any method, any objective, any data, any hardware.
 

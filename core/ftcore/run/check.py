@@ -13,7 +13,7 @@ from typing import Any
 from ftcore import columns
 from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, PolicyError, ResourceError, UsageError
 from ftcore.manager import PluginManager
-from ftcore.run import optimizers
+from ftcore.run import optimizers, secrets
 from ftcore.run.exclusive import require_free
 from ftcore.run.folder import is_unused
 from ftcore.run.plan import DataChoice, Plan
@@ -33,6 +33,8 @@ def check(plan: Plan, manager: PluginManager, trains: bool = True) -> Plan:
     findings: list[Finding] = []
     if trains:
         _refuse(_at_a_glance(plan, manager))
+        _refuse(secrets.refused(plan))
+        findings += secrets.told(plan)
     recognised: list[tuple[DataChoice, Recognised]] = []
     _refuse(_by_opening(plan, manager, findings, recognised))
     findings += _learning_rate(plan)
@@ -51,7 +53,8 @@ def check(plan: Plan, manager: PluginManager, trains: bool = True) -> Plan:
                 findings.append(finding)
             elif trains:
                 said_by = "" if plugin.is_built_in else f" (says {plugin.key})"
-                raise UsageError(f"{finding.message}{said_by}", fix=finding.fix)
+                kind = PolicyError if finding.unsafe else UsageError
+                raise kind(f"{finding.message}{said_by}", fix=finding.fix)
     return dataclasses.replace(plan, findings=tuple(findings))
 
 

@@ -87,7 +87,7 @@ def require_same_settings(folder: Path, plan: Plan) -> Iterator[Finding]:
     if not (folder / FILE).is_file():
         return
     old = read_lock(folder)
-    if old.get("settings_sha256") != _sha256(old["settings"]):
+    if old.get("settings_sha256") != _sha256(old.get("settings")):
         what = "the settings in lock.json are not those that were written when the run began"
         raise ModelError(what, where=str(folder / FILE), fix=_anew(folder))
     if old["ftcore"] != ftcore.__version__:

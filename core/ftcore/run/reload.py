@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ftcore.errors import ModelError
 from ftcore.manager import PluginManager
 from ftcore.protocols import TuningMethod
+from ftcore.run import load as loaded
 from ftcore.run.checkpoint import load_tensors
 from ftcore.run.finished import plan_of, require_intact
-from ftcore.run.load import attached, load_model, load_tokenizer
+from ftcore.run.model_files import folder_findings
+from ftcore.run.model_folder import load_model, load_tokenizer, read_model, refuse
 from ftcore.run.plan import Plan
 from ftcore.run.quiet import quiet
 from ftcore.types import Precision
@@ -47,19 +49,29 @@ def reload(folder: Path, manager: PluginManager, dtype: str | None = None, head:
     if dtype:
         plan = dataclasses.replace(plan, precision=Precision(dtype))
     method = plan.method.build()
+    require_safe(plan, artifact)
     if plan.method.spec.artifact == "adapter":
-        tokenizer, _ = load_tokenizer(plan.model.build())
+        loader = plan.model.build()
+        tokenizer, _ = loaded.load_tokenizer(loader)
         model = _adapted(plan, method, artifact, tokenizer)
     else:
         model, tokenizer = _whole(plan, artifact)
     return Tuned(plan, method, model.eval(), tokenizer)
 
 
+def require_safe(plan: Plan, artifact: Path) -> None:
+    """Raise PolicyError or ModelError for what speaks against reading the model of a run, or its base."""
+    if plan.method.spec.artifact == "adapter":
+        refuse(plan.model.build().findings(), plan.model.spec.name)
+    elif artifact.is_dir():  # one that is promised comes later
+        refuse(folder_findings(artifact, str(artifact)), str(artifact))
+
+
 def _adapted(plan: Plan, method: TuningMethod, artifact: Path, tokenizer: PreTrainedTokenizerBase) -> Any:
     from ftcore.run.head import under_head
 
-    base = load_model(plan, plan.model.build(), plan.backend.build(), method)
-    model = attached(plan, method, under_head(plan.strategy.spec.head, base, tokenizer))
+    base = loaded.load_model(plan, plan.model.build(), plan.backend.build(), method)
+    model = loaded.attached(plan, method, under_head(plan.strategy.spec.head, base, tokenizer))
     try:
         method.load_state(model, load_tensors(artifact / ADAPTER))
     except ValueError as error:
@@ -68,25 +80,27 @@ def _adapted(plan: Plan, method: TuningMethod, artifact: Path, tokenizer: PreTra
 
 
 def _whole(plan: Plan, artifact: Path) -> tuple[Any, Any]:
-    from transformers import AutoTokenizer
-
-    model = whole_model(plan, artifact, plan.precision.weights, plan.backend.build().device())
-    return model, AutoTokenizer.from_pretrained(str(artifact), trust_remote_code=False)
+    shown = str(artifact)
+    tokenizer = load_tokenizer(artifact, shown)
+    options = _options(plan.precision.weights, plan.backend.build().device())
+    return _headed(plan, load_model(artifact, shown, plan.strategy.spec.head, **options)), tokenizer
 
 
 def whole_model(plan: Plan, folder: Path, dtype: str = "float32", device: str = "cpu") -> Any:
-    """The model that stands alone in a folder, under the head that the plan's strategy gave it."""
+    """The model that a run has just written into a folder, under the head that the plan's strategy gave it."""
+    model, _ = read_model(folder, plan.strategy.spec.head, **_options(dtype, device))
+    return _headed(plan, model)
+
+
+def _options(dtype: str, device: str) -> dict[str, Any]:
     import torch
 
+    return {"dtype": getattr(torch, dtype), "device_map": {"": device}}
+
+
+def _headed(plan: Plan, model: Any) -> Any:
     from ftcore.run.head import in_full_precision
 
-    model = _kind(plan).from_pretrained(
-        str(folder),
-        dtype=getattr(torch, dtype),
-        device_map={"": device},
-        trust_remote_code=False,
-        use_safetensors=True,
-    )
     return in_full_precision(model) if plan.strategy.spec.head == "score" else model
 
 

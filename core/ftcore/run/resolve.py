@@ -5,6 +5,7 @@ Nothing heavy is imported, nothing is read but what backends can tell about the 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
     backend, hardware = said.backend()
     sections = {name: said.section(name) for name in SECTIONS}
     train, origins = filled(sections["train"], [method, model, *(entry.source for entry in data)], strategy)
-    return Plan(
+    plan = Plan(
         model=model,
         data=data,
         method=method,
@@ -51,6 +52,28 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
         precision=backend.build().precision(method.spec.trains_base),
         origins=origins,
     )
+    return dataclasses.replace(plan, named_by_file=_named_by_file(plan, run_file, flags))
+
+
+def _named_by_file(plan: Plan, run_file: RunFile, flags: Mapping[str, Any]) -> frozenset[str]:
+    """Where a variable or its address stands in a file, whoever wrote that decides who gets the value."""
+    if run_file.path is None:
+        return frozenset()
+    written, typed = set(_texts(run_file.values)), set(_texts(flags))
+    return frozenset(
+        secret.variable
+        for choice in plan.choices()
+        for secret in (choice.settings.secrets() if choice.settings else ())
+        if written & {secret.variable, secret.url} and secret.variable not in typed
+    )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each)
 
 
 def resolve_run(manager: PluginManager, folder: Path) -> Plan:

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftcore.errors import ModelError, ResourceError
+from ftcore.run.model_folder import load_model, load_tokenizer
 from ftcore.types import Finding
 from ftcore_plugins.demo.config import DemoModelConfig
 from ftcore_plugins.local.cache import cached
 from ftcore_plugins.local.convert import convert
-from ftcore_plugins.local.folder import load_model, load_tokenizer, update_from_file
+from ftcore_plugins.local.folder import update_from_file
 from ftcore_plugins.local.gguf import cache_key, is_cached
 
 if TYPE_CHECKING:

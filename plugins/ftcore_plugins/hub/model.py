@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftcore.errors import FtcoreError, ModelError, ResourceError, closest, did_you_mean
+from ftcore.run.model_files import folder_findings
+from ftcore.run.model_folder import load_model, load_tokenizer, refuse
 from ftcore.types import Finding
 from ftcore_plugins.hub.claims import is_id
 from ftcore_plugins.hub.model_config import HubModelConfig
-from ftcore_plugins.local.checks import folder_findings
-from ftcore_plugins.local.folder import load_model, load_tokenizer, refuse
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

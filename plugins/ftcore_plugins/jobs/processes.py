@@ -69,7 +69,7 @@ class Runner:
                 return None
             with subprocess.Popen(
                 # -P: what lies in the working directory is nobody's module.
-                [sys.executable, "-P", "-m", "ftcore", "--json-errors", *plugin_options(), *_line(job)],
+                [sys.executable, "-P", "-m", "ftcore", "--json-errors", *plugin_options(), *_agreed(job), *_line(job)],
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file,
                 start_new_session=True,  # Ctrl-C reaches the run once: through us
             ) as child:  # fmt: skip
@@ -117,6 +117,13 @@ def plugin_options() -> list[str]:
     """The options of this line that say which plugins are loaded, for the line of a run."""
     named = [("--plugin", file) for file in options.plugin] + [("--no-plugin", name) for name in options.no_plugin]
     return [word for pair in named for word in pair]
+
+
+def _agreed(job: Job) -> list[str]:
+    """The variables whose values the run sends: the command was allowed to, and the run reads of them in a file."""
+    choices = (choice.settings for choice in job.plan.choices() if choice.settings)
+    names = {secret.variable: None for settings in choices for secret in settings.secrets()}
+    return [word for name in names for word in ("--allow-env", name)]
 
 
 def _line(job: Job) -> list[str]:

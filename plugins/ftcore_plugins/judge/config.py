@@ -13,7 +13,10 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from ftcore.errors import UsageError
 from ftcore.settings import Settings
-from ftcore.types import Finding
+from ftcore.types import Finding, Secret
+
+NAME = r"[A-Z_][A-Z0-9_]{0,63}"
+"""What an environment variable with a key in it is called."""
 
 HERE = {"localhost", "127.0.0.1", "::1"}
 
@@ -83,6 +86,10 @@ class JudgeConfig(Settings):
     concurrency: Annotated[int, Field(gt=0)] = 8
     """Questions under way at once."""
 
+    def secrets(self) -> Iterator[Secret]:
+        if self.api_key_env and re.fullmatch(NAME, self.api_key_env):  # what is no name may be the key, and is not told
+            yield Secret(self.api_key_env, self.url)
+
     @field_validator("highest")
     @classmethod
     def _is_above(cls, highest: float, others: ValidationInfo) -> float:
@@ -96,7 +103,7 @@ def api_key(config: JudgeConfig) -> str | None:
     name = config.api_key_env
     if name is None:
         return None
-    if not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", name):
+    if not re.fullmatch(NAME, name):
         what = "this is not the name of an environment variable, and is not shown in case it is the key itself"
         raise UsageError(what, where="rewards.api_key_env", fix="--rewards.api_key_env JUDGE_API_KEY")
     key = os.environ.get(name, "").strip()

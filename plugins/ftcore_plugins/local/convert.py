@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.errors import ModelError, ResourceError
+from ftcore.errors import FtcoreError, ModelError, ResourceError
+from ftcore.run.model_folder import require_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -27,6 +28,8 @@ def convert(gguf: Path, folder: Path) -> None:
         try:
             tokenizer = _tokenizer(alone, facts)
             model = _model(alone, facts)
+        except FtcoreError:
+            raise
         except Exception as error:  # the parsers raise anything for a damaged file, tokenizers a bare Exception
             raise ModelError(f"transformers cannot read this GGUF file: {error}", where=gguf.name) from error
     tokenizer.model_max_length = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
@@ -69,9 +72,15 @@ def _model(gguf: Path, facts: dict[str, Any]) -> PreTrainedModel:
 
     # Unpacked four to eight bit weights are far coarser than bfloat16, so two bytes lose nothing that matters.
     dtype = {"F32": torch.float32, "F16": torch.float16}.get(facts["weights"] or "", torch.bfloat16)
-    model = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=dtype, trust_remote_code=False, **_unpacked()
+    model, info = AutoModelForCausalLM.from_pretrained(
+        gguf.parent,
+        gguf_file=gguf.name,
+        dtype=dtype,
+        trust_remote_code=False,
+        output_loading_info=True,
+        **_unpacked(),
     )
+    require_whole(info, gguf.name)
     # Without both, save_pretrained refuses, or the copy would claim to be quantised still.
     for owner, attribute in ((model.config, "quantization_config"), (model, "hf_quantizer")):
         if hasattr(owner, attribute):

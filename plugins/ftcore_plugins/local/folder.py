@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftcore.errors import ModelError, PolicyError
+from ftcore.run.model_files import folder_findings
+from ftcore.run.model_folder import load_model, load_tokenizer
 from ftcore.types import Finding
-from ftcore_plugins.local.checks import folder_findings
 from ftcore_plugins.local.config import FolderConfig
 
 if TYPE_CHECKING:
@@ -56,39 +56,6 @@ class Folder:
         """
         relative = Path(os.path.relpath(self.path)).as_posix()
         return relative if relative.startswith(".") else f"./{relative}"
-
-
-def load_tokenizer(path: Path, shown: str) -> PreTrainedTokenizerBase:
-    """The tokenizer in a folder. Raises ModelError in the user's words for the path."""
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"the tokenizer does not load: {error}", where=shown) from error
-
-
-def load_model(path: Path, shown: str, **options: Any) -> PreTrainedModel:
-    """The model in a folder, in evaluation mode, with `options` handed on to `from_pretrained`.
-
-    Raises ModelError for a folder that has an error finding, so that nothing unsafe is read even when nobody asked
-    for the findings before, and for whatever transformers cannot read.
-    """
-    refuse(folder_findings(path, shown), shown)
-    from transformers import AutoModelForCausalLM
-
-    try:
-        return AutoModelForCausalLM.from_pretrained(path, trust_remote_code=False, use_safetensors=True, **options)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"the model does not load: {error}", where=shown) from error
-
-
-def refuse(findings: Iterable[Finding], shown: str) -> None:
-    """Raise the first error among the findings: PolicyError for what is unsafe, else ModelError."""
-    for finding in findings:
-        if finding.level == "error":
-            kind = PolicyError if finding.unsafe else ModelError
-            raise kind(finding.message, where=shown if shown not in finding.message else None, fix=finding.fix)
 
 
 def hash_folder(path: Path) -> str:

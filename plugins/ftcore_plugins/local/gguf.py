@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftcore.errors import did_you_mean
+from ftcore.run.model_files import LFS_POINTER
+from ftcore.run.model_folder import load_model, load_tokenizer, refuse
 from ftcore.types import Finding
 from ftcore_plugins.local.cache import cached, models_folder
-from ftcore_plugins.local.checks import LFS_POINTER
 from ftcore_plugins.local.config import GgufConfig
 from ftcore_plugins.local.convert import VERSION, convert
-from ftcore_plugins.local.folder import Folder, FolderConfig, load_model, load_tokenizer, refuse, update_from_file
+from ftcore_plugins.local.folder import Folder, FolderConfig, update_from_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from ftcore.errors import FtcoreError
 from ftcore.line import options as typed
 from ftcore.run.finished import plan_of
+from ftcore.run.model_files import code_findings, folder_findings
+from ftcore.run.model_folder import load_tokenizer
 from ftcore.run.plan import Plan
 from ftcore.types import Finding
 from ftcore_plugins.local.cache import made
 from ftcore_plugins.local.config import RunConfig
-from ftcore_plugins.local.folder import Folder, FolderConfig, load_tokenizer
+from ftcore_plugins.local.folder import Folder, FolderConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -40,8 +42,16 @@ class Run:
         except FtcoreError as error:
             yield Finding("error", f"{self.shown}: {error.what}", error.fix)
             return
-        if plan.method.spec.artifact == "adapter" and not self._merged.is_dir():
+        artifact, shown = self.path / "model", f"{self.shown.rstrip('/')}/model"
+        if plan.method.spec.artifact == "model":
+            yield from folder_findings(artifact, shown) if artifact.is_dir() else ()  # it is promised, and comes later
+            return
+        yield from code_findings(artifact, shown)
+        if self._merged.is_dir():
+            yield from folder_findings(self._merged, f"{self.shown.rstrip('/')}/merged")
+        else:
             yield Finding("note", f"the adapter of {self.shown} is folded into its base model, once")
+            yield from plan.model.build().findings()
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         plan_of(self.path, typed.manager())  # transformers would take a folder that is gone for an id on the hub

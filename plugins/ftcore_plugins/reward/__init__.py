@@ -45,4 +45,5 @@ def ftcore_plan_findings(plan):
         if entry.function.spec is MODEL:
             refusal = Ref("ftcore_plugins.reward.scorer:refusal").load()(entry.function.settings)
             if refusal:
-                yield Finding("error", f"rewards.run {entry.function.settings.run}: {refusal.what}", refusal.fix)
+                text = f"rewards.run {entry.function.settings.run}: {refusal.what}"
+                yield Finding("error", text, refusal.fix, unsafe=refusal.exit_code == 8)

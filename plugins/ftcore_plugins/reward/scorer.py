@@ -11,7 +11,7 @@ from ftcore.errors import FtcoreError
 from ftcore.line import options
 from ftcore.run.checkpoint import restore_rng, rng_state
 from ftcore.run.finished import plan_of
-from ftcore.run.reload import reload
+from ftcore.run.reload import reload, require_safe
 from ftcore.types import FeedbackExample, Sample, Turn
 
 if TYPE_CHECKING:
@@ -46,12 +46,13 @@ class ModelReward:
 
 
 def refusal(config: ModelConfig) -> FtcoreError | None:
-    """Why the run cannot be asked, found out without loading its model.
+    """Why the run cannot or must not be asked, found out without loading its model.
 
     The settings themselves do not look: what was trained by the scores is still used when the judge is gone.
     """
     try:
-        plan_of(Path(config.run).expanduser(), options.manager(), "score")
+        folder = Path(config.run).expanduser()
+        require_safe(plan_of(folder, options.manager(), "score"), folder / "model")
     except FtcoreError as error:
         return error
     return None

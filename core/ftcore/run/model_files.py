@@ -38,7 +38,7 @@ def folder_findings(path: Path, shown: str, weights: bool = True) -> Iterator[Fi
     elif not (path / "config.json").is_file():
         yield _no_config(path, shown)
     else:
-        yield from _code_findings(path, shown)
+        yield from code_findings(path, shown)
         if (path / "adapter_config.json").is_file():
             # transformers would put the adapter on the model without a word.
             message = f"{shown} holds a model and an adapter (adapter_config.json), so it is not clear what to tune"
@@ -89,7 +89,7 @@ def _no_config(path: Path, shown: str) -> Finding:
     return Finding("error", f"{shown} has no config.json, so it is no model folder", "--model PATH/TO/FOLDER")
 
 
-def _code_findings(path: Path, shown: str) -> Iterator[Finding]:
+def code_findings(path: Path, shown: str) -> Iterator[Finding]:
     """Keys that make transformers import or download Python code. ftcore has no switch for it."""
     for name in JSON_WITH_CODE:
         try:

@@ -1,0 +1,54 @@
+"""Who gets the value of an environment variable: always said on the plan, and never decided by a file alone.
+
+A run file or a run folder may come from anybody, and the environment holds keys of every kind.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from ftcore.errors import FtcoreError, PolicyError
+from ftcore.run.plan import Plan
+from ftcore.types import Finding, Secret
+
+
+def told(plan: Plan) -> Iterator[Finding]:
+    """A note on each value that is sent somewhere."""
+    for secret in _secrets(plan):
+        yield Finding("note", f"the value of ${secret.variable} is sent to {_host(secret)}")
+
+
+def refused(plan: Plan) -> Iterator[FtcoreError]:
+    """An error for each that would go to another machine because a file says so, while nobody on the line does."""
+    from ftcore.line import options
+
+    for secret in _secrets(plan):
+        if secret.variable in plan.named_by_file - {*options.allow_env} and not _is_here(_host(secret)):
+            yield PolicyError(
+                f"a file says to send the value of ${secret.variable} to {_host(secret)}",
+                where=None if plan.out is None else str(plan.out),
+                more=["whoever wrote the file would get it; if you mean to, name the variable on the line as well"],
+                fix=f"--allow-env {secret.variable}",
+            )
+
+
+def _secrets(plan: Plan) -> Iterator[Secret]:
+    for choice in plan.choices():
+        yield from choice.settings.secrets() if choice.settings else ()
+
+
+def _host(secret: Secret) -> str:
+    """In any spelling that may be meant; what is no address is said to be none, and belongs to nobody."""
+    try:
+        return urlsplit(secret.url).hostname or "an address that cannot be read"
+    except ValueError:
+        return "an address that cannot be read"
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
