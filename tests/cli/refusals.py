@@ -26,7 +26,7 @@ def refused(result: Result, code: int, *words: str) -> None:
     assert "has a bug" not in result.err
     for word in words:
         assert word in result.err
-    begun = {"run.yaml", ".lock", "lock.json", "quarantine.jsonl", "rows.arrow"}
+    begun = {".lock", "lock.json", "quarantine.jsonl", "rows.arrow"}
     assert not [path for path in Path().rglob("*") if path.name in begun], "no run folder is left behind"
 
 

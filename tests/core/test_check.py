@@ -11,7 +11,9 @@ import pytest
 from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, ResourceError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.run.check import check
-from ftcore.run.folder import create
+from ftcore.run.exclusive import exclusive
+from ftcore.run.execute import execute
+from ftcore.run.folder import create, write_text
 from ftcore.run.plan import Plan, Rows
 from ftcore.run.resolve import resolve
 from ftcore.run.runfile import RunFile
@@ -199,9 +201,12 @@ def test_a_folder_that_may_not_be_written_is_refused(tiny: Path, tmp_path: Path,
 
 def test_of_two_runs_that_begin_at_once_in_one_folder_one_is_refused(tiny: Path, tmp_path: Path):
     plan = checked(tmp_path, tiny, out=str(tmp_path / "run"))
-    assert create(plan) == tmp_path / "run"
+    with exclusive(create(plan)), pytest.raises(ResourceError, match="another process works on this run"):
+        execute(plan, MANAGER)
+    write_text(tmp_path / "run" / "run.yaml", "of the first")
     with pytest.raises(UsageError, match="another run has just begun in this folder"):
-        create(plan)
+        execute(plan, MANAGER)
+    assert (tmp_path / "run" / "run.yaml").read_text() == "of the first"
 
 
 # Plugins --------------------------------------------------------------------------------------------------------------

@@ -28,7 +28,6 @@ def refused(plan: Plan) -> Iterator[FtcoreError]:
         if secret.variable in plan.named_by_file - {*options.allow_env} and not _is_here(_host(secret)):
             yield PolicyError(
                 f"a file says to send the value of ${secret.variable} to {_host(secret)}",
-                where=None if plan.out is None else str(plan.out),
                 more=["whoever wrote the file would get it; if you mean to, name the variable on the line as well"],
                 fix=f"--allow-env {secret.variable}",
             )
