@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ftcore.run.tokens import IGNORED, encode, ensure_template, render_prompt
+from ftcore.run.border import render_prompt
+from ftcore.run.tokens import IGNORED, encode, ensure_template
 from ftcore.testing.tiny import tiny_tokenizer
 from ftcore.types import ChatExample, TextExample, Turn
 
@@ -47,7 +48,7 @@ def test_the_prompt_at_inference_is_the_text_before_what_was_learned(tokenizer):
     turns = (Turn("user", "two?"), Turn("assistant", "2"))
     encoded = encode(ChatExample(turns), tokenizer, 512)
     first = next(i for i, label in enumerate(encoded.labels) if label != IGNORED)
-    assert tokenizer.decode(encoded.input_ids[:first]) == render_prompt(turns[:1], (), tokenizer)
+    assert tokenizer.decode(encoded.input_ids[:first]) == render_prompt(turns[:1], (), tokenizer, "chat")
 
 
 def test_text_is_learned_whole_and_ends(tokenizer):

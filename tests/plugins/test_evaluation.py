@@ -47,7 +47,7 @@ def one_by_one(session: Any) -> list[str]:
     """What the model writes for each prompt alone, without padding, cache or batch: the plainest greedy decoding."""
     import torch
 
-    from ftcore.run.tokens import render_prompt
+    from ftcore.run.border import render_prompt
 
     answers = []
     for chat, _ in session.prompts():

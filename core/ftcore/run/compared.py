@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftcore.run import rows, tokens
+from ftcore.run import border, rows, tokens
 from ftcore.run.tokens import Encoded
 from ftcore.types import ChatExample, Example, FeedbackExample, PreferenceExample, PromptExample, TextExample, Turn
 
@@ -39,8 +39,13 @@ def encode(example: Example, tokenizer: PreTrainedTokenizerBase, max_length: int
 def _preference(example: PreferenceExample, tokenizer: Any, limit: int, template: str) -> Encoded:
     if wrong := rows.fault(example):
         return Encoded(columns={}, num_tokens=0, num_trained=0, length=0, is_cut=False, fault=wrong)
-    prompt, chosen = _parts(example, example.chosen, tokenizer, template)
-    _, rejected = _parts(example, example.rejected, tokenizer, template)
+    sides = [
+        border.piece(example.prompt, side, example.tools, tokenizer, template)
+        for side in (example.chosen, example.rejected)
+    ]
+    if sides[0].prompt != sides[1].prompt:
+        raise ValueError("the chat template renders the prompt differently before the one answer and the other")
+    prompt, (chosen, rejected) = sides[0].prompt, (side.answer for side in sides)
     room = max(0, limit - len(prompt))
     kept = chosen[:room], rejected[:room]
     length = len(prompt) + max(len(chosen), len(rejected))
@@ -48,8 +53,9 @@ def _preference(example: PreferenceExample, tokenizer: Any, limit: int, template
     if not all(kept):
         fault = ("nothing to learn", _full(limit, length))
     elif kept[0] == kept[1]:
+        is_cut = (chosen, rejected) != kept
         reason = f"cut to train.max_length {limit} both sides are equal (the row has {length} tokens)"
-        fault = ("equal when cut", reason)
+        fault = ("equal when cut", reason) if is_cut else ("equal when rendered", "both sides are equal once rendered")
     return _encoded(
         {
             "prompt_ids": prompt,
@@ -64,43 +70,26 @@ def _preference(example: PreferenceExample, tokenizer: Any, limit: int, template
         length,
         limit,
         fault,
+        any(side.is_joined for side in sides),
     )
 
 
 def _feedback(example: FeedbackExample, tokenizer: Any, limit: int, template: str) -> Encoded:
-    prompt, answer = _parts(example, example.answer, tokenizer, template)
+    one = border.piece(example.prompt, example.answer, example.tools, tokenizer, template)
+    prompt, answer = one.prompt, one.answer
     kept, length = answer[: max(0, limit - len(prompt))], len(prompt) + len(answer)
     fault = None if kept else ("nothing to learn", _full(limit, length))
     columns = {"prompt_ids": prompt, "completion_ids": kept, "good": example.good}
     turns = (*example.prompt, *example.answer)
-    return _encoded(columns, (kept,), prompt, turns, tokenizer, length, limit, fault)
+    return _encoded(columns, (kept,), prompt, turns, tokenizer, length, limit, fault, one.is_joined)
 
 
 def _prompt(example: PromptExample, tokenizer: Any, limit: int, template: str) -> Encoded:
     """A prompt is never cut: the model would be asked something else."""
-    text = tokens.render_prompt(example.prompt, example.tools, tokenizer, template)
-    ids: list[int] = tokenizer(text, add_special_tokens=template == "none")["input_ids"]
+    text = border.render_prompt(example.prompt, example.tools, tokenizer, template)
+    ids = border.prompt_ids(text, tokenizer, template)
     fault = ("nothing to learn", _full(limit, len(ids))) if len(ids) >= limit else None
     return _encoded({"prompt_ids": ids}, (), ids, example.prompt, tokenizer, len(ids), limit, fault)
-
-
-def _parts(
-    example: PreferenceExample | FeedbackExample, answer: Sequence[Turn], tokenizer: Any, template: str
-) -> tuple[list[int], list[int]]:
-    """Tokens up to the answer, and those of the answer."""
-    before = tokens.render_prompt(example.prompt, example.tools, tokenizer, template)
-    if template == "none":
-        whole = before + "".join(turn.content for turn in answer) + (tokenizer.eos_token or "")
-    else:
-        whole = tokens.apply_template(tokenizer, (*example.prompt, *answer), example.tools)
-    if not whole.startswith(before):
-        raise ValueError("the model's chat template renders the prompt differently once it is answered")
-    encoding = tokenizer(whole, add_special_tokens=template == "none", return_offsets_mapping=True)
-    ids: list[int] = encoding["input_ids"]
-    # Tokens that the tokenizer adds itself have the empty span (0, 0), and belong to the prompt.
-    spans = enumerate(encoding["offset_mapping"])
-    begin = next((index for index, (at, end) in spans if at >= len(before) and end > at), len(ids))
-    return ids[:begin], ids[begin:]
 
 
 def _encoded(
@@ -112,6 +101,7 @@ def _encoded(
     length: int,
     limit: int,
     fault: tuple[str, str] | None,
+    is_joined: bool = False,
 ) -> Encoded:
     answered = sum(map(len, answers))
     return Encoded(
@@ -121,6 +111,8 @@ def _encoded(
         length=length,
         is_cut=length > limit,
         doubled_bos=tokens.begins_twice(prompt, tokenizer),
+        lacks_bos=tokens.lacks_bos(prompt, tokenizer),
+        is_joined=is_joined,
         special_in_text=tokens.spells_special([turn.content for turn in turns], tokenizer),
         fault=fault,
     )

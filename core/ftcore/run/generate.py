@@ -60,12 +60,11 @@ def generate(session: Session) -> list[Sample]:
     asked = session.prompts()
     if not asked or not _writes(session.model):
         return []
-    from ftcore.run.tokens import render_prompt
+    from ftcore.run.border import prompt_ids, render_prompt
 
     template = getattr(session.plan.strategy.settings, "template", "auto")
     texts = [render_prompt(chat.turns, chat.tools, session.tokenizer, template) for chat, _ in asked]
-    # A template writes its own start token; text without one gets what the tokenizer gives in training.
-    rows = session.tokenizer(texts, add_special_tokens=template == "none")["input_ids"]
+    rows = [prompt_ids(text, session.tokenizer, template) for text in texts]
     outputs = _answers(session, rows, stop_tokens(session.model, session.tokenizer, template))
     return [
         Sample(prompt=chat.turns[-1].content, reference=reference, output=output, turns=chat.turns)

@@ -75,8 +75,10 @@ class Account:
     trained_tokens: int = 0
     cut: int = 0
     doubled_bos: int = 0
+    lacks_bos: int = 0
     special_in_text: int = 0
     unlearned_turns: int = 0
+    joined: int = 0
     longest: int = 0
 
     def dump(self) -> dict[str, Any]:

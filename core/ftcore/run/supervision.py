@@ -17,6 +17,8 @@ from ftcore.types import BadRow, Finding
 def count(account: Account, encoded: Encoded) -> None:
     account.cut += encoded.is_cut
     account.doubled_bos += encoded.doubled_bos
+    account.lacks_bos += encoded.lacks_bos
+    account.joined += encoded.is_joined
     account.special_in_text += encoded.special_in_text
     account.unlearned_turns += encoded.unlearned_turns
     account.longest = max(account.longest, encoded.length)
@@ -32,6 +34,9 @@ def gate(plan: Plan, account: Account, bad: list[BadRow], findings: list[Finding
         for rows, said, fix in _remarks(plan, account, bad, longer)
         if rows and (message := f"{account.source}: {said}") not in told
     ]
+    if account.joined:
+        said = "whose prompt and answer the tokenizer would join in one token; they are two, as they are at inference"
+        findings.append(Finding("note", f"{account.source}: {_rows(account.joined)} {said}"))
 
 
 def refuse(account: Account, bad: list[BadRow], longer: str | None = None) -> None:
@@ -75,6 +80,8 @@ def _remarks(
     yield account.cut, cut, longer
     doubled = "starting with the start token twice; take it out of the text, since the tokenizer adds one"
     yield account.doubled_bos, f"{_rows(account.doubled_bos)} {doubled}", None
+    lacking = "starting without the start token that the tokenizer puts before any text; the chat template has none"
+    yield account.lacks_bos, f"{_rows(account.lacks_bos)} {lacking}", None
     special = "with a special token such as <|endoftext|> inside the text; the model reads it as the real one"
     yield account.special_in_text, f"{_rows(account.special_in_text)} {special}", None
     turns = "not learned, since the chat template renders them differently once other turns follow"

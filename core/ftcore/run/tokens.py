@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ftcore.types import ChatExample, TextExample, Turn
+from ftcore.run.border import ended, piece
+from ftcore.types import ChatExample, TextExample
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -37,8 +38,9 @@ class Encoded:
     `columns` is what goes to disk: for what is learned as it stands, `input_ids` and `labels` of the same length, at
     most the limit, where a label is the token itself or `IGNORED`. `length` is the row's length before it was cut;
     `num_trained` counts tokens in the loss; `unlearned_turns` counts turns that were to be learned but that the
-    template renders differently inside a longer conversation. `fault` says why the row teaches nothing: a few words to
-    count by, and a sentence.
+    template renders differently inside a longer conversation; `is_joined` that a tokenizer would join the end of the
+    prompt and the beginning of the answer, which are two tokens here as they are at inference. `fault` says why the row
+    teaches nothing: a few words to count by, and a sentence.
     """
 
     columns: Mapping[str, Any]
@@ -47,8 +49,10 @@ class Encoded:
     length: int
     is_cut: bool
     doubled_bos: bool = False
+    lacks_bos: bool = False
     special_in_text: bool = False
     unlearned_turns: int = 0
+    is_joined: bool = False
     fault: tuple[str, str] | None = None
 
     @property
@@ -67,24 +71,14 @@ def encode(
 ) -> Encoded:
     """Render, tokenise, label and cut an example that is learned as it stands.
 
-    Labels follow the text: a token is learned when it begins inside a learned turn, which runs from the end of the
-    generation prompt to the end of the turn as rendered, the end-of-turn token included.
+    What is read before a learned turn has the ids that inference would give the model (`ftcore.run.border`), and the
+    turn is learned to its end, the end-of-turn token included. What follows the last learned turn is left out.
     """
     if isinstance(example, TextExample):
-        text, special, unlearned = _end(example.text, tokenizer), True, 0
-        spans = [(0, len(text))]
-    elif template == "none":
-        text, spans = _joined(example, tokenizer)
-        special, unlearned = True, 0
+        ids: list[int] = tokenizer(ended(example.text, tokenizer))["input_ids"]
+        labels, unlearned, joined = list(ids), 0, False
     else:
-        text, spans, unlearned = _rendered(example, tokenizer)
-        special = False
-    encoding = tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
-    ids: list[int] = encoding["input_ids"]
-    labels = [
-        token if any(start <= begin < end for start, end in spans) else IGNORED
-        for token, (begin, _) in zip(ids, encoding["offset_mapping"], strict=True)
-    ]
+        ids, labels, unlearned, joined = _labelled(example, tokenizer, template)
     kept = labels[:max_length]
     trained = sum(label != IGNORED for label in kept[1:])  # the first token of a row is never predicted
     is_cut = len(ids) > max_length
@@ -95,10 +89,37 @@ def encode(
         length=len(ids),
         is_cut=is_cut,
         doubled_bos=begins_twice(ids, tokenizer),
+        lacks_bos=lacks_bos(ids, tokenizer),
         special_in_text=spells_special(_texts(example), tokenizer),
         unlearned_turns=unlearned,
+        is_joined=joined,
         fault=None if trained else ("nothing to learn", _why_nothing(len(ids), max_length, unlearned)),
     )
+
+
+def _labelled(example: ChatExample, tokenizer: Any, template: str) -> tuple[list[int], list[int], int, bool]:
+    """Ids, labels, the number of turns that cannot be learned, and whether a border lies inside a token.
+
+    The row is that of its last learned turn. An earlier turn is learned where the row holds its prompt and its answer
+    as they are when it is written; a template may treat it differently once others follow (dropping its thinking, say).
+    """
+    wanted = [index for index, turn in enumerate(example.turns) if turn.is_trained]
+    if template == "none" and wanted != [len(example.turns) - 1]:
+        raise ValueError("without a chat template a row is one prompt and one answer; this one has more turns")
+    if not wanted:
+        return [], [], 0, False
+    turns = example.turns
+    pieces = [piece(turns[:at], (turns[at],), example.tools, tokenizer, template) for at in wanted]
+    ids = pieces[-1].prompt + pieces[-1].answer
+    labels = [IGNORED] * len(ids)
+    unlearned = 0
+    for one in pieces:
+        start, end = len(one.prompt), len(one.prompt) + len(one.answer)
+        if ids[:end] == one.prompt + one.answer:
+            labels[start:end] = one.answer
+        else:
+            unlearned += 1
+    return ids, labels, unlearned, any(one.is_joined for one in pieces)
 
 
 def _why_nothing(length: int, limit: int, unlearned: int) -> str:
@@ -115,71 +136,27 @@ def begins_twice(ids: Sequence[int], tokenizer: Any) -> bool:
     return bos is not None and list(ids[:2]) == [bos, bos]
 
 
+def lacks_bos(ids: Sequence[int], tokenizer: Any) -> bool:
+    """Whether the row begins without the start token that the tokenizer itself puts before any text."""
+    bos = tokenizer.bos_token_id
+    return bos is not None and bool(ids) and ids[0] != bos and adds_bos(tokenizer)
+
+
+def adds_bos(tokenizer: Any) -> bool:
+    return tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+
+
 def spells_special(texts: Sequence[str], tokenizer: Any) -> bool:
     """Whether a text spells a special token, which the model would read as the real one."""
     return any(token in text for text in texts for token in tokenizer.all_special_tokens)
-
-
-def render_prompt(
-    turns: Sequence[Turn],
-    tools: Sequence[Mapping[str, Any]],
-    tokenizer: PreTrainedTokenizerBase,
-    template: str = "chat",
-) -> str:
-    """The text after which the model is to write: the same as in training, up to the answer."""
-    if template == "none":
-        return "\n".join(turn.content for turn in turns)
-    return apply_template(tokenizer, turns, tools, add_generation_prompt=True)
 
 
 def ensure_template(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Give a tokenizer without a chat template a plain one, which is saved with the result. True if it needed one."""
     if tokenizer.chat_template:
         return False
-    tokenizer.chat_template = PLAIN_TEMPLATE
+    tokenizer.chat_template = ("{{ bos_token }}" if adds_bos(tokenizer) else "") + PLAIN_TEMPLATE
     return True
-
-
-def _rendered(example: ChatExample, tokenizer: Any) -> tuple[str, list[tuple[int, int]], int]:
-    """The whole conversation, and the spans of characters that are learned.
-
-    A template may treat a turn differently once others follow (dropping earlier thinking, say). Such a turn has no span
-    of its own in the text, so it is not learned, and counted.
-    """
-    text = apply_template(tokenizer, example.turns, example.tools)
-    spans: list[tuple[int, int]] = []
-    unlearned = 0
-    for index, turn in enumerate(example.turns):
-        if not turn.is_trained:
-            continue
-        earlier, until = example.turns[:index], example.turns[: index + 1]
-        before = apply_template(tokenizer, earlier, example.tools, add_generation_prompt=True) if index else ""
-        through = text if until == example.turns else apply_template(tokenizer, until, example.tools)
-        if text.startswith(before) and text.startswith(through) and len(through) > len(before):
-            spans.append((len(before), len(through)))
-        else:
-            unlearned += 1
-    return text, spans, unlearned
-
-
-def apply_template(tokenizer: Any, turns: Sequence[Turn], tools: Sequence[Mapping[str, Any]], **kwargs: Any) -> str:
-    messages = [{"role": turn.role, "content": turn.content} for turn in turns]
-    text: str = tokenizer.apply_chat_template(messages, tools=list(tools) or None, tokenize=False, **kwargs)
-    return text
-
-
-def _joined(example: ChatExample, tokenizer: Any) -> tuple[str, list[tuple[int, int]]]:
-    """Prompt and answer put together as they are, for rows that bring their own layout."""
-    if sum(turn.role == "assistant" for turn in example.turns) != 1 or example.turns[-1].role != "assistant":
-        raise ValueError("without a chat template a row is one prompt and one answer; this one has more turns")
-    prompt = "\n".join(turn.content for turn in example.turns[:-1])
-    text = _end(prompt + example.turns[-1].content, tokenizer)
-    return text, [(len(prompt), len(text))]
-
-
-def _end(text: str, tokenizer: Any) -> str:
-    eos = tokenizer.eos_token or ""
-    return text if text.endswith(eos) else text + eos
 
 
 def _texts(example: ChatExample | TextExample) -> list[str]:

@@ -20,9 +20,9 @@ from trl import GRPOTrainer, RLOOTrainer
 from trl.trainer import rloo_trainer
 from trl.trainer.utils import add_fused_lm_head
 
+from ftcore.run.border import render_prompt
 from ftcore.run.generate import draw, stop_tokens
 from ftcore.run.rewards import RewardFunctions
-from ftcore.run.tokens import render_prompt
 from ftcore.types import ChatExample, Sample
 from ftcore_plugins.grpo.prompts import Prompts
 from ftcore_plugins.reference.trainer import as_before_training

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import Trainer, TrainingArguments
 
+from ftcore.run.border import prompt_ids, render_prompt
 from ftcore.run.generate import draw
 from ftcore.run.rewards import RewardFunctions
-from ftcore.run.tokens import render_prompt
 from ftcore.types import Sample
 from ftcore_plugins.rollouts.completions import Completions
 from ftcore_plugins.rollouts.prompts import Numbered, asked, numbers
@@ -58,7 +58,7 @@ class RolloutTrainer(Trainer):  # type: ignore[misc]
         config, tokenizer = self.config, self.session.tokenizer
         prompts = [self.asked[number] for number in chosen]
         texts = [render_prompt(chat.turns, chat.tools, tokenizer, config.template) for chat, _ in prompts]
-        rows: list[list[int]] = tokenizer(texts, add_special_tokens=config.template == "none")["input_ids"]
+        rows = [prompt_ids(text, tokenizer, config.template) for text in texts]
         written = draw(self.session, rows, config.max_new_tokens, config.temperature, config.top_p)
         samples = [
             Sample(chat.turns[-1].content, reference, answer.text, chat.turns)

@@ -29,12 +29,12 @@ def completions(
     """The `n` answers to each prompt, in their order. Raises UsageError or ModelError for what is no finished run."""
     import torch
 
-    from ftcore.run.tokens import render_prompt
+    from ftcore.run.border import prompt_ids, render_prompt
 
     tuned = reload(folder, manager, head="lm")
     template = getattr(tuned.plan.strategy.settings, "template", "auto")
     texts = [render_prompt(chat.turns, chat.tools, tuned.tokenizer, template) for chat in asked]
-    rows = tuned.tokenizer(texts, add_special_tokens=template == "none")["input_ids"]
+    rows = [prompt_ids(text, tuned.tokenizer, template) for text in texts]
     # A nucleus that holds no second token is the greedy choice.
     chance = (sampling.temperature, sampling.top_p) if sampling.temperature > 0 else (1.0, 1e-9)
     torch.manual_seed(sampling.seed)
