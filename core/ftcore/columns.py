@@ -11,6 +11,8 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 from ftcore.errors import did_you_mean
@@ -32,14 +34,21 @@ def apply(columns: Mapping[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _lookup(place, row) for name, place in columns.items()}
 
 
+WRITTEN = (str, int, float, Decimal, date, time)
+"""Cells that stand for text: a table's numbers, decimals, dates (with a time or without) and times of day."""
+
+
 def as_text(value: Any) -> str:
-    """A cell as it is put into text: numbers without a trailing `.0`, nothing for null, lists and objects as JSON."""
+    """A cell as it is put into text: numbers without a trailing `.0`, dates as in ISO 8601, nothing for null, lists and
+    objects as JSON."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and math.isfinite(value) and value == int(value) and abs(value) < 1e15:
         return str(int(value))
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, (bool, list, dict)):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
@@ -248,7 +257,7 @@ def _flatten(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, 
     elif isinstance(value, (list, tuple)):
         if value:
             yield from _flatten(value[0], f"{prefix}0", depth + 1)
-    elif value is None or isinstance(value, (str, int, float)):
+    elif value is None or isinstance(value, WRITTEN):
         yield path, value
 
 

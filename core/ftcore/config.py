@@ -116,6 +116,10 @@ class DataSettings(Settings):
     weight: Annotated[float, Field(gt=0)] = 1.0
     """How often the source counts: 2 shows every row twice an epoch, 0.5 draws half of the rows."""
 
+    unroll: bool = True
+    """Learn an earlier turn of a conversation in a row of its own where the chat template shows it otherwise once
+    others follow, as templates that drop earlier thinking do. If not, such turns are not learned."""
+
     limit: Annotated[int | None, Field(gt=0), KnownAs("max_samples")] = None
     """Read at most this many rows."""
 

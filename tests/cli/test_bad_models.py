@@ -151,3 +151,21 @@ def test_a_plugin_file_that_does_not_load(ftcore: Terminal, tmp_path: Path, text
     for word in words:
         assert word in result.err
     assert len(result.err.splitlines()) <= 6
+
+
+def test_a_padding_token_without_an_embedding_is_replaced(ftcore: Terminal, tmp_path: Path):
+    """As `tokenizer.add_special_tokens({"pad_token": "[PAD]"})` leaves a model whose embeddings were not resized."""
+    from transformers import AutoTokenizer
+
+    from ftcore.testing.tiny import save_tiny
+
+    save_tiny(tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    tokenizer.add_tokens([f"<extra{number}>" for number in range(1000)])
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(tmp_path / "model")
+    rows = [{"prompt": f"say {'a' * n}", "completion": "b" * (n + 1)} for n in range(12)]
+    line = ["--data", write_rows(tmp_path / "rows.jsonl", rows), "--train.steps", 2, "--evaluators", "loss"]
+    done = ftcore("run", "--model", tmp_path / "model", *line, "--out", "out")
+    assert done.code == 0, done.err
+    assert "no embedding for the token '[PAD]'; rows are padded with the end token instead" in done.err

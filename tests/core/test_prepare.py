@@ -260,3 +260,45 @@ def test_many_rows_go_to_disk_in_batches_and_keep_their_order(tmp_path: Path):
     assert [text.split("\n")[1].removesuffix("<|im_end|>") for text in found] == [
         echo_rows(2100)[index]["prompt"] for index in (0, 999, 1000, 2099)
     ]
+
+
+# Conversations whose turns read otherwise once others follow ---------------------------------------------------------
+
+
+@pytest.fixture
+def forgetful():
+    """A chat template that drops the thinking of earlier turns."""
+    from tests.core.tokenizers import with_template
+
+    return with_template("bytes", "qwen3")
+
+
+THINKING = [
+    {"messages": [{"role": role, "content": f"{text} {n}"} for role, text in
+                  [("user", "a"), ("assistant", "<think>\nb\n</think>\n\nc"), ("user", "d"), ("assistant", "e")]]}
+    for n in range(6)
+]  # fmt: skip
+
+
+def test_each_turn_is_learned_in_the_form_in_which_it_is_written(tmp_path: Path, forgetful, monkeypatch):
+    monkeypatch.setattr("tests.core.test_prepare.TOKENIZER", forgetful)
+    rows = prepared(tmp_path, THINKING, evaluate__holdout=2)
+    account = rows.account()
+    assert (account["read"], account["trained"], account["heldout"]) == (6, 4, 2)
+    assert account["sources"][0]["unrolled"] == 6
+    assert len(rows.trained) == 8
+    assert len(rows.heldout) == 2
+    learned = [
+        forgetful.decode([token for token in labels if token != -100]) for labels in rows.open(rows.trained)["labels"]
+    ]
+    assert sum("b\n</think>" in text for text in learned) == 4
+    assert sum(text.endswith("e 5<|im_end|>\n") or "e " in text for text in learned) == 4
+    assert "6 rows more, for turns that read otherwise once other turns follow" in " ".join(messages(rows))
+    assert [len(example.turns) for example in rows.examples(rows.heldout)] == [4, 4]
+
+
+def test_the_old_way_learns_the_last_turn_alone_and_says_so(tmp_path: Path, forgetful, monkeypatch):
+    monkeypatch.setattr("tests.core.test_prepare.TOKENIZER", forgetful)
+    rows = prepared(tmp_path, THINKING, evaluate__holdout=2, data__unroll=False)
+    assert len(rows.trained) == 4
+    assert "6 turns not learned, since they read otherwise once other turns follow" in " ".join(messages(rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ftcore.run.border import render_prompt
-from ftcore.run.tokens import IGNORED, encode, ensure_template
+from ftcore.run.tokens import IGNORED, encode, ensure_template, unrolled
 from ftcore.testing.tiny import tiny_tokenizer
 from ftcore.types import ChatExample, TextExample, Turn
 
@@ -103,8 +103,12 @@ def test_a_turn_that_the_template_rewrites_later_is_not_learned_and_counted():
     )
     turns = (Turn("user", "a"), Turn("assistant", "hm</think>b"), Turn("user", "c"), Turn("assistant", "oh</think>d"))
     encoded = encode(ChatExample(turns), tokenizer, 512)
-    assert encoded.unlearned_turns == 1
+    assert encoded.unlearned == (1,)
     assert learned(encoded, tokenizer) == ["oh</think>d"]
+    [(row, part)] = unrolled(ChatExample(turns), encoded.unlearned, tokenizer, 512)
+    assert learned(row, tokenizer) == ["hm</think>b"]
+    assert part.turns == (Turn("user", "a", trained=False), Turn("assistant", "hm</think>b", trained=True))
+    assert list(unrolled(ChatExample(turns), encoded.unlearned, tokenizer, 5)) == [], "too long to teach anything"
 
 
 def test_a_base_model_gets_a_plain_template_that_trains_the_end_token():

@@ -254,3 +254,23 @@ def test_formats_import_nothing_heavy():
         "print(sorted({'torch', 'pydantic', 'transformers', 'datasets', 'pandas'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_decimals_dates_and_times_are_text_as_they_are_written():
+    import datetime
+    from decimal import Decimal
+
+    from ftcore_plugins.formats.prompt_completion import PromptCompletion
+
+    cells = {
+        Decimal("3.50"): "3.50",
+        Decimal("1E+3"): "1000",
+        datetime.date(2026, 1, 2): "2026-01-02",
+        datetime.datetime(2026, 1, 2, 3, 4): "2026-01-02 03:04:00",
+        datetime.time(3, 4): "03:04:00",
+    }
+    for cell, text in cells.items():
+        row = {"prompt": "how much?", "completion": cell}
+        made = PromptCompletion()
+        assert made.recognises(row)
+        assert made.example(row).turns[-1].content == text

@@ -224,7 +224,13 @@ def _value(option: Setting, value: Any) -> Any:
         return {key: text for key, _, text in pairs}
     if option.kind == "list":
         return [part for text in value for part in text.split(",")]
-    return None if value in ("none", "null") else value
+    return None if value in ("none", "null") and _may_be_nothing(option.field.annotation, value) else value
+
+
+def _may_be_nothing(annotation: Any, word: str) -> bool:
+    """Whether a word means that there is no value: the setting can be without one, and has no value of that name."""
+    literals = [each for part in _members(annotation) if get_origin(part) is Literal for each in get_args(part)]
+    return type(None) in get_args(annotation) and word not in literals
 
 
 def _kind_of(annotation: Any) -> str:

@@ -71,7 +71,7 @@ def load(plan: Plan, manager: PluginManager, folder: Path, announcer: Announcer)
     with clock.phase("loading the model"):
         announcer.announce(PhaseStarted("loading the model"))
         model = load_model(plan, loader, backend, method)
-        _must_embed(model, prepared, loader.name())
+        findings += _must_embed(model, tokenizer, prepared, loader.name())
     plan = dataclasses.replace(plan, findings=(*plan.findings, *findings, *prepared.findings, *_context(plan, model)))
     return Loaded(plan, folder, loader, backend, method, tokenizer, prepared, model, announcer, clock)
 
@@ -126,8 +126,11 @@ def attached(plan: Plan, method: TuningMethod, model: Any) -> Any:
     return tuned
 
 
-def _must_embed(model: Any, prepared: Prepared, name: str) -> None:
-    """Raise ModelError when the rows hold a token that the model has no embedding for: the tokenizer is another's."""
+def _must_embed(model: Any, tokenizer: Any, prepared: Prepared, name: str) -> list[Finding]:
+    """Raise ModelError when the rows hold a token that the model has no embedding for: the tokenizer is another's.
+
+    A token that only pads, and so may be any, is replaced by the end token, with a note.
+    """
     embedding = model.get_input_embeddings()
     size = embedding.num_embeddings if hasattr(embedding, "num_embeddings") else embedding.weight.shape[0]
     largest = prepared.largest_token()
@@ -137,6 +140,13 @@ def _must_embed(model: Any, prepared: Prepared, name: str) -> None:
             where=name,
             fix="copy the tokenizer files of the original model into the folder",
         )
+    if tokenizer.pad_token_id < size:
+        return []
+    text = (
+        f"the model has no embedding for the token {tokenizer.pad_token!r}; rows are padded with the end token instead"
+    )
+    tokenizer.pad_token = tokenizer.eos_token
+    return [Finding("note", text)]
 
 
 def _context(plan: Plan, model: Any) -> list[Finding]:

@@ -6,6 +6,7 @@ Rows stream from the source to an Arrow file, so a data set larger than memory w
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +19,10 @@ from ftcore.manager import PluginManager
 from ftcore.run.compared import encode
 from ftcore.run.folder import open_own
 from ftcore.run.plan import DataChoice, Plan
-from ftcore.run.rows import Account, Kept, drawn, label, read, recognise, refuse_bad_rows, wanted_heldout
+from ftcore.run.rows import Account, drawn, label, read, recognise, refuse_bad_rows, wanted_heldout
 from ftcore.run.store import Writer, load_example
 from ftcore.run.supervision import count, gate
-from ftcore.run.tokens import Encoded
+from ftcore.run.tokens import Encoded, unrolled
 from ftcore.types import (
     BadRow,
     ChatExample,
@@ -46,7 +47,10 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A row on disk: its place is its index. `digest` is equal for rows that read the same to the model."""
+    """A row that was read: `rows` are the places of what was made of it on disk, its own first. `digest` is equal for
+    rows that read the same to the model."""
+
+    rows: list[int]
 
     digest: bytes
     source: int
@@ -131,22 +135,25 @@ def prepare(
     accounts: list[Account] = []
     findings: list[Finding] = []
     systems: set[str | None] = set()
+    places = itertools.count()
     with Writer(path) as writer, open_own(folder / "quarantine.jsonl", "w") as quarantine:
         for number, entry in enumerate(plan.data):
             recognised = recognise(manager, entry, plan.strategy.spec.examples)
             account = Account(label(entry), recognised.name, recognised.reason)
             accounts.append(account)
             bad: list[BadRow] = []
-            for outcome in _outcomes(plan, entry, number, recognised, tokenizer, account):
+            for outcome in _outcomes(plan, entry, number, recognised, tokenizer, account, places):
                 if isinstance(outcome, BadRow):
                     bad.append(outcome) if len(bad) < NAMED else None
                     line = {"source": account.source, "where": outcome.where, "reason": outcome.reason}
                     quarantine.write(json.dumps(line, ensure_ascii=False) + "\n")
                 else:
-                    writer.write(outcome[0], outcome[1].example)
-                    entries.append(outcome[2])
+                    made, one = outcome
+                    for encoded, example in made:
+                        writer.write(encoded, example)
+                    entries.append(one)
                     if len(systems) < 2:
-                        systems.add(_system(outcome[1].example))
+                        systems.add(_system(made[0][1]))
                     advance(len(entries))
             gate(plan, account, bad, findings)
     trained, heldout = _split(plan, entries, accounts, findings)
@@ -154,8 +161,14 @@ def prepare(
 
 
 def _outcomes(
-    plan: Plan, entry: DataChoice, number: int, recognised: Any, tokenizer: Any, account: Account
-) -> Iterator[BadRow | tuple[Encoded, Kept, _Entry]]:
+    plan: Plan,
+    entry: DataChoice,
+    number: int,
+    recognised: Any,
+    tokenizer: Any,
+    account: Account,
+    places: Iterator[int],
+) -> Iterator[BadRow | tuple[list[tuple[Encoded, Example]], _Entry]]:
     template = getattr(plan.strategy.settings, "template", "chat")
     bad: list[BadRow] = []
     for index, row in enumerate(read(entry, recognised)):
@@ -182,10 +195,16 @@ def _outcomes(
             account.dropped[kind] += 1
             yield BadRow(row.where, reason)
             continue
-        account.tokens += encoded.num_tokens
-        account.trained_tokens += encoded.num_trained
+        made: list[tuple[Encoded, Example]] = [(encoded, row.example)]
+        if not entry.settings.unroll:
+            account.unlearned_turns += len(encoded.unlearned)
+        elif isinstance(row.example, ChatExample):
+            made += unrolled(row.example, encoded.unlearned, tokenizer, plan.train.max_length, template)
+            account.unrolled += len(made) - 1
+        account.tokens += sum(each.num_tokens for each, _ in made)
+        account.trained_tokens += sum(each.num_trained for each, _ in made)
         digest = hashlib.blake2b(repr(encoded.columns).encode(), digest_size=16).digest()
-        yield encoded, row, _Entry(digest, number, row.heldout, repeats)
+        yield made, _Entry([next(places) for _ in made], digest, number, row.heldout, repeats)
     refuse_bad_rows(entry, bad, len(bad))
 
 
@@ -207,7 +226,7 @@ def _repeats(weight: float, seed: str) -> int:
 def _split(
     plan: Plan, entries: list[_Entry], accounts: list[Account], findings: list[Finding]
 ) -> tuple[list[int], list[int]]:
-    """Indices to train on (repeated by weight) and to hold out. Rows that read the same stay on one side."""
+    """Places of rows to train on (repeated by weight) and to hold out. What reads the same stays on one side."""
     has_own = {entry.source for entry in entries if entry.marked}
     by_digest: dict[bytes, list[int]] = {}
     for index, entry in enumerate(entries):
@@ -216,9 +235,10 @@ def _split(
     groups = list(by_digest.values())
     wanted = wanted_heldout(plan, sum(map(len, groups)))
     chosen = {index for group in drawn([*map(len, groups)], wanted, plan.train.seed) for index in groups[group]}
-    heldout = [index for index, entry in enumerate(entries) if entry.marked or index in chosen]
-    out = set(heldout)
-    trained = [i for i, entry in enumerate(entries) if i not in out for _ in range(entry.repeats)]
+    held = [index for index, entry in enumerate(entries) if entry.marked or index in chosen]
+    out = set(held)
+    kept = [entry for index, entry in enumerate(entries) if index not in out]
+    trained = [row for entry in kept for _ in range(entry.repeats) for row in entry.rows]
     for index, entry in enumerate(entries):
         account = accounts[entry.source]
         if index in out:
@@ -228,10 +248,12 @@ def _split(
             account.repeated += entry.repeats - 1
     if not trained:
         raise DataError("every row is held out, so none is left to train on", fix="--evaluate.holdout 0.1")
-    seen = {entries[index].digest for index in trained}
-    leaked = sum(entries[index].digest in seen for index in heldout)
+    seen = {entry.digest for entry in kept}
+    leaked = sum(entries[index].digest in seen for index in held)
     if leaked:
         findings.append(Finding("warning", f"{leaked} held-out rows are trained on too, so their score means little"))
+    # A conversation is judged once, to its end.
+    heldout = [entries[index].rows[0] for index in held]
     if not heldout and all(choice.spec.examples for choice in plan.evaluators):
         findings.append(Finding("warning", "no row is held out: nothing will say whether the tuned model is better"))
     return trained, heldout

@@ -78,6 +78,8 @@ class Account:
     lacks_bos: int = 0
     special_in_text: int = 0
     unlearned_turns: int = 0
+    unrolled: int = 0
+    """Rows that were made beside those that were read, for turns that read otherwise once others follow."""
     joined: int = 0
     longest: int = 0
 

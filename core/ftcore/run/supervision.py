@@ -20,7 +20,6 @@ def count(account: Account, encoded: Encoded) -> None:
     account.lacks_bos += encoded.lacks_bos
     account.joined += encoded.is_joined
     account.special_in_text += encoded.special_in_text
-    account.unlearned_turns += encoded.unlearned_turns
     account.longest = max(account.longest, encoded.length)
 
 
@@ -34,6 +33,9 @@ def gate(plan: Plan, account: Account, bad: list[BadRow], findings: list[Finding
         for rows, said, fix in _remarks(plan, account, bad, longer)
         if rows and (message := f"{account.source}: {said}") not in told
     ]
+    if account.unrolled:
+        said = f"{_rows(account.unrolled)} more, for turns that read otherwise once other turns follow"
+        findings.append(Finding("note", f"{account.source}: {said}", "--no-data.unroll leaves them out"))
     if account.joined:
         said = "whose prompt and answer the tokenizer would join in one token; they are two, as they are at inference"
         findings.append(Finding("note", f"{account.source}: {_rows(account.joined)} {said}"))
@@ -84,8 +86,8 @@ def _remarks(
     yield account.lacks_bos, f"{_rows(account.lacks_bos)} {lacking}", None
     special = "with a special token such as <|endoftext|> inside the text; the model reads it as the real one"
     yield account.special_in_text, f"{_rows(account.special_in_text)} {special}", None
-    turns = "not learned, since the chat template renders them differently once other turns follow"
-    yield account.unlearned_turns, f"{account.unlearned_turns:,} turns {turns}", None
+    turns = "not learned, since they read otherwise once other turns follow"
+    yield account.unlearned_turns, f"{account.unlearned_turns:,} turns {turns}", "--data.unroll"
 
 
 def dropped(account: Account, bad: list[BadRow]) -> str:

@@ -6,7 +6,8 @@ says what happened to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +38,10 @@ class Encoded:
 
     `columns` is what goes to disk: for what is learned as it stands, `input_ids` and `labels` of the same length, at
     most the limit, where a label is the token itself or `IGNORED`. `length` is the row's length before it was cut;
-    `num_trained` counts tokens in the loss; `unlearned_turns` counts turns that were to be learned but that the
-    template renders differently inside a longer conversation; `is_joined` that a tokenizer would join the end of the
-    prompt and the beginning of the answer, which are two tokens here as they are at inference. `fault` says why the row
-    teaches nothing: a few words to count by, and a sentence.
+    `num_trained` counts tokens in the loss; `unlearned` are the turns that were to be learned, and that read otherwise
+    here, inside a longer conversation, than when they are written; `is_joined` that a tokenizer would join the end of
+    the prompt and the beginning of the answer, which are two tokens here as they are at inference. `fault` says why the
+    row teaches nothing: a few words to count by, and a sentence.
     """
 
     columns: Mapping[str, Any]
@@ -51,7 +52,7 @@ class Encoded:
     doubled_bos: bool = False
     lacks_bos: bool = False
     special_in_text: bool = False
-    unlearned_turns: int = 0
+    unlearned: tuple[int, ...] = ()
     is_joined: bool = False
     fault: tuple[str, str] | None = None
 
@@ -74,9 +75,10 @@ def encode(
     What is read before a learned turn has the ids that inference would give the model (`ftcore.run.border`), and the
     turn is learned to its end, the end-of-turn token included. What follows the last learned turn is left out.
     """
+    unlearned: tuple[int, ...] = ()
     if isinstance(example, TextExample):
         ids: list[int] = tokenizer(ended(example.text, tokenizer))["input_ids"]
-        labels, unlearned, joined = list(ids), 0, False
+        labels, joined = list(ids), False
     else:
         ids, labels, unlearned, joined = _labelled(example, tokenizer, template)
     kept = labels[:max_length]
@@ -91,14 +93,16 @@ def encode(
         doubled_bos=begins_twice(ids, tokenizer),
         lacks_bos=lacks_bos(ids, tokenizer),
         special_in_text=spells_special(_texts(example), tokenizer),
-        unlearned_turns=unlearned,
+        unlearned=unlearned,
         is_joined=joined,
-        fault=None if trained else ("nothing to learn", _why_nothing(len(ids), max_length, unlearned)),
+        fault=None if trained else ("nothing to learn", _why_nothing(len(ids), max_length)),
     )
 
 
-def _labelled(example: ChatExample, tokenizer: Any, template: str) -> tuple[list[int], list[int], int, bool]:
-    """Ids, labels, the number of turns that cannot be learned, and whether a border lies inside a token.
+def _labelled(
+    example: ChatExample, tokenizer: Any, template: str
+) -> tuple[list[int], list[int], tuple[int, ...], bool]:
+    """Ids, labels, the turns that cannot be learned in this row, and whether a border lies inside a token.
 
     The row is that of its last learned turn. An earlier turn is learned where the row holds its prompt and its answer
     as they are when it is written; a template may treat it differently once others follow (dropping its thinking, say).
@@ -107,26 +111,47 @@ def _labelled(example: ChatExample, tokenizer: Any, template: str) -> tuple[list
     if template == "none" and wanted != [len(example.turns) - 1]:
         raise ValueError("without a chat template a row is one prompt and one answer; this one has more turns")
     if not wanted:
-        return [], [], 0, False
+        return [], [], (), False
     turns = example.turns
     pieces = [piece(turns[:at], (turns[at],), example.tools, tokenizer, template) for at in wanted]
     ids = pieces[-1].prompt + pieces[-1].answer
     labels = [IGNORED] * len(ids)
-    unlearned = 0
-    for one in pieces:
+    unlearned = []
+    for at, one in zip(wanted, pieces, strict=True):
         start, end = len(one.prompt), len(one.prompt) + len(one.answer)
         if ids[:end] == one.prompt + one.answer:
             labels[start:end] = one.answer
         else:
-            unlearned += 1
-    return ids, labels, unlearned, any(one.is_joined for one in pieces)
+            unlearned.append(at)
+    return ids, labels, tuple(unlearned), any(one.is_joined for one in pieces)
 
 
-def _why_nothing(length: int, limit: int, unlearned: int) -> str:
+def unrolled(
+    example: ChatExample,
+    left: tuple[int, ...],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    template: str = "chat",
+) -> Iterator[tuple[Encoded, ChatExample]]:
+    """The rows beside the example's own in which the turns that are `left` are learned as they will be written.
+
+    Each is the conversation up to the last turn that no row has yet, and learns what others it can on the way. One that
+    is too long to teach anything is left out.
+    """
+    while left:
+        turns = tuple(
+            dataclasses.replace(turn, trained=at in left) for at, turn in enumerate(example.turns[: left[-1] + 1])
+        )
+        part = dataclasses.replace(example, turns=turns)
+        encoded = encode(part, tokenizer, max_length, template)
+        if not encoded.fault:
+            yield encoded, part
+        left = encoded.unlearned
+
+
+def _why_nothing(length: int, limit: int) -> str:
     if length > limit:
         return f"nothing to learn: the prompt alone fills train.max_length {limit} (the row has {length} tokens)"
-    if unlearned:
-        return "nothing to learn: the model's chat template renders the answer differently inside the conversation"
     return "nothing to learn: no turn of the row is an answer"
 
 

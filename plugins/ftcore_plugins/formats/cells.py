@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ftcore.columns import as_text
+from ftcore.columns import WRITTEN, as_text
 
 
 def first_of(row: Mapping[str, Any], names: Iterable[str]) -> str | None:
@@ -25,7 +25,7 @@ def needed(row: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def text_of(value: Any, name: str) -> str:
-    """A cell that must hold text: a string, or a number or truth value as it is written in JSON.
+    """A cell that must hold text: a string, or a number, truth value, date or time as it is written.
 
     Raises ValueError for null, for nothing but blanks, and for lists, objects and numbers that are none.
     """
@@ -33,7 +33,7 @@ def text_of(value: Any, name: str) -> str:
         raise ValueError(f"{name} is null")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{name} is {value}, not a number")
-    if not isinstance(value, (str, int, float)):
+    if not isinstance(value, WRITTEN):
         raise ValueError(f"{name} is {_article(value)}, not text")
     text = as_text(value)
     if not text.strip():
