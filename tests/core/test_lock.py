@@ -55,8 +55,8 @@ def test_a_setting_that_alters_a_number_is_refused(
     refused = ftcore("resume", "run")
     assert refused.code == 2, refused.err
     assert f"run/run.yaml: settings of the run have changed since it began: {key}" in refused.err
-    assert was is None or f"{key} was {was}" in refused.err, refused.err
-    assert "try: put them back, or start anew: ftcore run run/run.yaml --out run-2" in refused.err
+    assert was is None or f"{key} was {was}, and is now " in refused.err, refused.err
+    assert "try: put them back in run/run.yaml, or start anew: ftcore run run/run.yaml --out run-2" in refused.err
     assert not (run / "report.json").exists()
 
 

@@ -40,8 +40,8 @@ def test_a_variable_that_a_file_sends_elsewhere_is_refused(ftcore: Terminal, tin
     for command in ("run", "plan"):
         refused = ftcore(command, path)
         assert refused.code == 8, refused.err
-        assert f"a file says to send the value of ${VARIABLE} to judge.example" in refused.err
-        assert refused.err.endswith(f"  try: --allow-env {VARIABLE}\n")
+        assert f"{path}: the file says to send the value of ${VARIABLE} to judge.example" in refused.err
+        assert refused.err.endswith(f"  try: the same line with --allow-env {VARIABLE}\n")
         assert secret not in refused.err + refused.out
 
 

@@ -7,7 +7,6 @@ import importlib.util
 import math
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from ftcore import columns
@@ -15,7 +14,7 @@ from ftcore.errors import DataError, FtcoreError, ModelError, PluginError, Polic
 from ftcore.manager import PluginManager
 from ftcore.run import optimizers, secrets
 from ftcore.run.exclusive import require_free
-from ftcore.run.folder import is_unused
+from ftcore.run.folder import free, is_unused
 from ftcore.run.plan import DataChoice, Plan
 from ftcore.run.rows import Recognised, label, recognise
 from ftcore.run.usable import Usable, looked_through, split, unanswered
@@ -214,9 +213,9 @@ def _out(plan: Plan) -> Iterator[FtcoreError]:
             return
     if plan.out.exists() and not (plan.out.is_dir() and is_unused(plan.out)):
         if (plan.out / "run.yaml").is_file() and not (plan.out / "report.json").is_file():
-            fix = f"ftcore resume {plan.out}, or choose another folder: --out {_free(plan.out)}"
+            fix = f"ftcore resume {plan.out}, or choose another folder: --out {free(plan.out)}"
         else:
-            fix = f"--out {_free(plan.out)}"
+            fix = f"--out {free(plan.out)}"
         yield UsageError(
             "the folder is not empty, and a run never overwrites what is there", where=str(plan.out), fix=fix
         )
@@ -225,10 +224,6 @@ def _out(plan: Plan) -> Iterator[FtcoreError]:
         yield ResourceError(f"{parent.name} is a file, not a folder", where=str(plan.out), fix="--out runs/mine")
     elif not os.access(parent, os.W_OK):
         yield ResourceError("no permission to write there", where=str(plan.out), fix="--out runs/mine")
-
-
-def _free(folder: Path) -> Path:
-    return next(path for n in range(2, 10_000) if not (path := folder.with_name(f"{folder.name}-{n}")).exists())
 
 
 def fits(

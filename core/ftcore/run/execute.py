@@ -71,7 +71,7 @@ def resume(folder: Path, manager: PluginManager) -> tuple[Path, object]:
         sweep(folder)
         checkpoint = checkpoints.newest(folder, lambda text: findings.append(Finding("warning", text)))
         plan = dataclasses.replace(plan, findings=tuple(findings))
-        return folder, _run(plan, manager, folder, _announcer(plan, manager), checkpoint)
+        return folder, _run(plan, manager, folder, _announcer(plan, manager), checkpoint, was_there=True)
 
 
 def tell_again(folder: Path, manager: PluginManager) -> Mapping[str, Any]:
@@ -86,7 +86,12 @@ def _announcer(plan: Plan, manager: PluginManager) -> Announcer:
 
 
 def _run(
-    plan: Plan, manager: PluginManager, folder: Path, announcer: Announcer, checkpoint: Path | None = None
+    plan: Plan,
+    manager: PluginManager,
+    folder: Path,
+    announcer: Announcer,
+    checkpoint: Path | None = None,
+    was_there: bool = False,
 ) -> object:
     try:
         with at_once(folder):
@@ -96,8 +101,9 @@ def _run(
                 return launch(plan, manager, folder, checkpoint, announcer)
             return carry_out(plan, manager, folder, checkpoint, announcer)
     except BaseException as error:
-        if isinstance(error, (PluginError, ResourceError)) and _can_go_on(plan, folder, announcer, error):
-            error.fix = _and_resume(error.fix, folder, manager)
+        stays = was_there or _can_go_on(plan, folder, announcer, error)
+        if isinstance(error, (PluginError, ResourceError)) and stays:
+            error.fix = _and_resume(error.fix, folder, plan, manager)
         announcer.announce(RunFailed(folder, error))
         raise
     finally:
@@ -118,10 +124,11 @@ def _can_go_on(plan: Plan, folder: Path, announcer: Announcer, error: BaseExcept
     return remembers and (folder / "before.json").is_file()
 
 
-def _and_resume(fix: str | None, folder: Path, manager: PluginManager) -> str:
+def _and_resume(fix: str | None, folder: Path, plan: Plan, manager: PluginManager) -> str:
     """A fix after which the same run can go on; settings are for a new one."""
     files = [f"--plugin {shlex.quote(file)}" for file in manager.recipe.get("files", ())]
-    line = " ".join(["ftcore resume", *files, shlex.quote(str(folder))])
+    agreed = [f"--allow-env {variable}" for variable in plan.named_by_file]
+    line = " ".join(["ftcore resume", *files, *agreed, shlex.quote(str(folder))])
     if not fix or "ftcore resume" in fix:
         return fix or line
     return f"{fix} for a new run, or go on: {line}" if fix.startswith("--") else f"{fix}, then: {line}"

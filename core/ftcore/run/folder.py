@@ -79,13 +79,18 @@ def require_no_links(folder: Path) -> None:
         for name in (*folders, *files):
             path = Path(parent, name)
             if path.is_symlink():
-                copy = shlex.join(["cp", "-rL", str(folder), f"{folder}-2"])
+                copy = shlex.join(["cp", "-rL", str(folder), str(free(folder))])
                 raise PolicyError(
                     "a run folder holds no links: one could lead what is written there to any file of yours",
                     where=str(path),
                     value=f"it leads to {os.readlink(path)}",
                     fix=f"if you trust it, copy what it leads to: {copy}",
                 )
+
+
+def free(folder: Path) -> Path:
+    """A name beside a folder that nothing has yet: `runs/legs-2`."""
+    return next(path for n in range(2, 10_000) if not (path := folder.with_name(f"{folder.name}-{n}")).exists())
 
 
 def open_own(path: Path, mode: str) -> IO[Any]:

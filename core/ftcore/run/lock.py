@@ -96,12 +96,13 @@ def require_same_settings(folder: Path, plan: Plan) -> Iterator[Finding]:
             where=str(folder / FILE),
             fix=f"pip install ftcore=={old['ftcore']}   ({_anew(folder)})",
         )
-    if changed := list(_differences(old["settings"], _settings(plan))):
+    now = _settings(plan)
+    if changed := list(_differences(old["settings"], now)):
         raise UsageError(
             f"settings of the run have changed since it began: {few(changed, 5)}",
             where=str(folder / "run.yaml"),
-            more=[f"{key} was {_shown(old['settings'], key)}" for key in changed[:2]],
-            fix=f"put them back, or {_anew(folder)}",
+            more=[f"{key} was {_shown(old['settings'], key)}, and is now {_shown(now, key)}" for key in changed[:2]],
+            fix=f"put them back in {folder / 'run.yaml'}, or {_anew(folder)}",
         )
     for name, version in versions().items():
         if (then := old["packages"].get(name)) not in (None, version):

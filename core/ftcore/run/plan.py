@@ -162,8 +162,8 @@ class Plan:
     origins: Mapping[str, str] = field(default_factory=dict)
     """Whose word each value of `train` is that the user left out: `method lora`, or `ftcore`."""
     findings: tuple[Finding, ...] = ()
-    named_by_file: frozenset[str] = frozenset()
-    """The environment variables that a file names, or sends somewhere, and the line does not name."""
+    named_by_file: Mapping[str, str] = field(default_factory=dict)
+    """The environment variables that a file names or sends somewhere, and the line does not, each with that file."""
     rows: Rows | None = None
     """Known once they were checked, where all sources are local."""
 

@@ -55,17 +55,17 @@ def resolve(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any])
     return dataclasses.replace(plan, named_by_file=_named_by_file(plan, run_file, flags))
 
 
-def _named_by_file(plan: Plan, run_file: RunFile, flags: Mapping[str, Any]) -> frozenset[str]:
+def _named_by_file(plan: Plan, run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, str]:
     """Where a variable or its address stands in a file, whoever wrote that decides who gets the value."""
     if run_file.path is None:
-        return frozenset()
+        return {}
     written, typed = set(_texts(run_file.values)), set(_texts(flags))
-    return frozenset(
-        secret.variable
+    return {
+        secret.variable: str(run_file.path)
         for choice in plan.choices()
         for secret in (choice.settings.secrets() if choice.settings else ())
         if written & {secret.variable, secret.url} and secret.variable not in typed
-    )
+    }
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -25,11 +25,13 @@ def refused(plan: Plan) -> Iterator[FtcoreError]:
     from ftcore.line import options
 
     for secret in _secrets(plan):
-        if secret.variable in plan.named_by_file - {*options.allow_env} and not _is_here(_host(secret)):
+        file = plan.named_by_file.get(secret.variable)
+        if file and secret.variable not in options.allow_env and not _is_here(_host(secret)):
             yield PolicyError(
-                f"a file says to send the value of ${secret.variable} to {_host(secret)}",
+                f"the file says to send the value of ${secret.variable} to {_host(secret)}",
+                where=file,
                 more=["whoever wrote the file would get it; if you mean to, name the variable on the line as well"],
-                fix=f"--allow-env {secret.variable}",
+                fix=f"the same line with --allow-env {secret.variable}",
             )
 
 

@@ -59,7 +59,7 @@ class ConsoleReporter:
                 self._display.note(f"checkpoint at step {event.step}: {path_text(event.folder)}")
             case RunFinished():
                 self._display.close()
-                reporters = [choice.spec.name for choice in self._plan.reporters] if self._plan else []
+                reporters = [entry["name"] for entry in event.report["plan"]["reporters"]]
                 following = next_pairs(event.report, event.folder, reporters)
                 self._display.result(event.report, changes(event.report), following)
             case RunFailed():
