@@ -100,3 +100,18 @@ def test_a_manifest_that_cannot_be_read_is_a_damaged_checkpoint(ftcore: Terminal
     resumed = ftcore("resume", "out")
     assert resumed.code == 0, resumed.err
     assert "the checkpoint step-000002 is damaged" in resumed.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_component_is_imported_is_no_fault_of_its_plugin(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from ftcore.errors import Interrupted
+    from ftcore.run.signals import at_once
+    from ftcore.specs import Ref
+
+    (tmp_path / f"slow{number}.py").write_text(f"import os\nos.kill(os.getpid(), {int(number)})\nclass Slow: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Interrupted) as stopped, at_once(tmp_path):
+        Ref(f"slow{number}:Slow").load()
+    assert stopped.value.exit_code == 128 + number

@@ -20,8 +20,8 @@ WORKERS = ".workers"
 STOP = f"{WORKERS}/stop"
 
 
-class _Signal(BaseException):
-    """No Exception, so that nobody on the way (a reporter's guard, a library's retry) takes it for a failure."""
+class _Signal(KeyboardInterrupt):
+    """No Exception, and passed on where plugins are imported and asked, so that nobody takes it for a failure."""
 
     def __init__(self, number: int) -> None:
         self.number = number

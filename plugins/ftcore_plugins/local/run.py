@@ -40,7 +40,7 @@ class Run:
         try:
             plan = self._plan
         except FtcoreError as error:
-            yield Finding("error", f"{self.shown}: {error.what}", error.fix)
+            yield Finding("error", f"{self.shown}: {error.what}", error.fix, unsafe=error.exit_code == 8)
             return
         artifact, shown = self.path / "model", f"{self.shown.rstrip('/')}/model"
         if plan.method.spec.artifact == "model":
