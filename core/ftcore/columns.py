@@ -34,7 +34,7 @@ def apply(columns: Mapping[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _lookup(place, row) for name, place in columns.items()}
 
 
-WRITTEN = (str, int, float, Decimal, date, time)
+TEXT_LIKE = (str, int, float, Decimal, date, time)
 """Cells that stand for text: a table's numbers, decimals, dates (with a time or without) and times of day."""
 
 
@@ -257,7 +257,7 @@ def _flatten(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, 
     elif isinstance(value, (list, tuple)):
         if value:
             yield from _flatten(value[0], f"{prefix}0", depth + 1)
-    elif value is None or isinstance(value, WRITTEN):
+    elif value is None or isinstance(value, TEXT_LIKE):
         yield path, value
 
 

@@ -44,7 +44,7 @@ class PluginManager:
     """All plugins of a process.
 
     >>> manager = PluginManager.discover()
-    >>> manager.find("method", "lora").spec.summary
+    >>> manager.find("method", "mine").spec.summary
     """
 
     def __init__(self, policy: Policy | None = None) -> None:

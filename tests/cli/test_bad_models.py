@@ -168,4 +168,16 @@ def test_a_padding_token_without_an_embedding_is_replaced(ftcore: Terminal, tmp_
     line = ["--data", write_rows(tmp_path / "rows.jsonl", rows), "--train.steps", 2, "--evaluators", "loss"]
     done = ftcore("run", "--model", tmp_path / "model", *line, "--out", "out")
     assert done.code == 0, done.err
-    assert "no embedding for the token '[PAD]'; rows are padded with the end token instead" in done.err
+    assert "no embedding for the token '[PAD]'; rows are padded with the end token" in done.err
+
+
+def test_without_an_embedding_for_the_end_token_nothing_can_pad():
+    from ftcore.errors import ModelError
+    from ftcore.run.load import _padding
+    from ftcore.testing.tiny import tiny_tokenizer
+
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    assert list(_padding(tokenizer, tokenizer.pad_token_id + 1, "model")) == []
+    with pytest.raises(ModelError, match="its tokenizer is not its own"):
+        list(_padding(tokenizer, tokenizer.eos_token_id, "model"))

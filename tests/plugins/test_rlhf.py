@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from ftcore.errors import UsageError
+from ftcore.run.exclusive import lock
 from ftcore_plugins.jobs.job import Job
-from ftcore_plugins.jobs.processes import _locked
 from ftcore_plugins.rlhf import pipeline
 from ftcore_plugins.rlhf.pipeline import laid_over
 from ftcore_plugins.rlhf.plans import dump, planned
@@ -334,9 +334,9 @@ def test_a_stage_that_fails_says_so_as_its_run_did(write: Any, ftcore: Terminal)
 def test_a_process_that_outlived_us_is_known_by_its_log(tmp_path: Path):
     pytest.importorskip("fcntl")
     with (tmp_path / "log").open("ab") as log:
-        assert _locked(log)
+        assert lock(log)
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=log)
     with (tmp_path / "log").open("ab") as log:
-        assert not _locked(log)
+        assert not lock(log)
         child.communicate(b"\n")
-        assert _locked(log)
+        assert lock(log)

@@ -131,9 +131,9 @@ def resume(folder: Path, as_json: bool) -> None:
     from ftcore.run.folder import require_no_links
     from ftcore.run.runfile import RunFile, read_run_file
 
-    require_no_links(folder)
-    if (found := owner(folder, options.manager())) and not (folder / "run.yaml").is_file():
-        command = load_command(found)
+    if (pipeline := owner(folder, options.manager())) and not (folder / "run.yaml").is_file():
+        require_no_links(folder)
+        command = load_command(pipeline)
         command.main([str(folder), *(["--json"] if as_json else [])], f"ftcore {command.name}", standalone_mode=False)
         return
     path = folder / "run.yaml"

@@ -42,8 +42,10 @@ def piece(
     if whole[: len(prompt)] == prompt:
         return Piece(prompt, whole[len(prompt) :], False)
     meant = tokenizer.decode(whole)
-    found = list(_alone(through[len(before) :], tokenizer))
-    return Piece(prompt, next((ids for ids in found if tokenizer.decode(prompt + ids) == meant), found[0]), True)
+    candidates = list(_alone(through[len(before) :], tokenizer))
+    return Piece(
+        prompt, next((ids for ids in candidates if tokenizer.decode(prompt + ids) == meant), candidates[0]), True
+    )
 
 
 def prompt_ids(text: str, tokenizer: PreTrainedTokenizerBase, template: str) -> list[int]:

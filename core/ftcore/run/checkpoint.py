@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftcore.errors import ModelError, PolicyError
-from ftcore.run.folder import follow_umask, manifest, read_json, remove, verify_manifest, write_json
+from ftcore.run.folder import anew, follow_umask, manifest, read_json, remove, verify_manifest, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,7 +107,7 @@ def newest(run: Path, warn: Callable[[str], object] = lambda _: None) -> Path | 
             "no checkpoint of this run is intact",
             where=str(run),
             more=[f"{folder.name}: {reason}" for folder, reason in damaged.items()],
-            fix=f"start anew: ftcore run {run / 'run.yaml'} --out {run}-2",
+            fix=f"start anew: {anew(run)}",
         )
     return None
 

@@ -37,7 +37,7 @@ KNOWN_AS = {
 def merge(manager: PluginManager, run_file: RunFile, flags: Mapping[str, Any]) -> dict[str, Any]:
     """Lay flags over a run file. A flag that names a component replaces it; dotted flags reach into it.
 
-    `flags` are dotted: `{"method": "lora", "method.rank": "8", "data": ["a.jsonl"]}`. A dotted flag under an axis of
+    `flags` are dotted: `{"method": "mine", "method.rank": "8", "data": ["a.jsonl"]}`. A dotted flag under an axis of
     which there may be several is kept under `axis.*`, for each of them that has such a setting.
     """
     if unknown := [_unknown_key(manager, run_file, str(key)) for key in run_file.values if key not in KEYS]:

@@ -45,7 +45,7 @@ def require_free(folder: Path) -> None:
     """Raise ResourceError, naming the process, while one works on the run in the folder."""
     try:
         with (folder / LOCK_FILE).open(encoding="utf-8") as file:
-            if not _lock(file, shared=True):
+            if not lock(file, shared=True):
                 raise _refusal(folder)
     except OSError:  # no such file, or nobody's to read
         return
@@ -55,15 +55,18 @@ def _taken(path: Path, folder: Path) -> IO[str]:
     for _ in range(TRIES):
         with writable(folder):
             file = open_own(path, "a")
-        if _lock(file) and _is_still(file, path):
+        if lock(file) and _is_still(file, path):
             return file
         file.close()
         time.sleep(PAUSE)
     raise _refusal(folder)
 
 
-def _lock(file: IO[str], shared: bool = False) -> bool:
-    """Take the lock unless somebody has it. Where the file system knows none, ask whether its last holder lives."""
+def lock(file: IO[Any], shared: bool = False) -> bool:
+    """Take the lock on a file, which ends with its process, unless somebody has it.
+
+    Where the file system knows none, it counts whether the process lives that the file names.
+    """
     try:
         if fcntl is not None:
             fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -84,8 +87,8 @@ def _is_still(file: IO[str], path: Path) -> bool:
 
 def _holder(path: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) else {}
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return holder if isinstance(holder, dict) else {}
     return {}
 
 

@@ -15,13 +15,12 @@ from ftcore.events import RunFailed, RunFinished
 from ftcore.manager import PluginManager
 from ftcore.protocols import LaunchingBackend, RememberingReward
 from ftcore.run import checkpoint as checkpoints
-from ftcore.run import team
+from ftcore.run import lock, team
 from ftcore.run.announce import Announcer
 from ftcore.run.check import check
 from ftcore.run.exclusive import exclusive
 from ftcore.run.finished import no_run, require_intact
 from ftcore.run.folder import create, is_unused, read_json, require_no_links, sweep, writable, write_text
-from ftcore.run.lock import require_same_settings
 from ftcore.run.plan import Plan
 from ftcore.run.provenance import changes
 from ftcore.run.resolve import resolve_run
@@ -67,7 +66,8 @@ def resume(folder: Path, manager: PluginManager) -> tuple[Path, object]:
             sweep(folder)
             return folder, tell_again(folder, manager)
         plan = check(dataclasses.replace(resolve_run(manager, folder), out=None), manager)
-        findings = [*plan.findings, *require_same_settings(folder, plan), *changes(folder, plan)]
+        lock.require_same_settings(folder, plan)
+        findings = [*plan.findings, *lock.changes(folder, plan), *changes(folder, plan)]
         sweep(folder)
         checkpoint = checkpoints.newest(folder, lambda text: findings.append(Finding("warning", text)))
         plan = dataclasses.replace(plan, findings=tuple(findings))

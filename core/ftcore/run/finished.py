@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ftcore.errors import ModelError, UsageError, closest, did_you_mean
 from ftcore.manager import Command, PluginManager
-from ftcore.run.folder import is_unused, require_no_links, verify_manifest
+from ftcore.run.folder import anew, is_unused, require_no_links, verify_manifest
 from ftcore.run.plan import Plan
 from ftcore.run.resolve import resolve_run
 
@@ -33,7 +33,7 @@ def plan_of(folder: Path, manager: PluginManager, head: str | None = None) -> Pl
             raise no_run(folder, manager)
         if not (folder / "model").is_dir():
             if (folder / "report.json").is_file():
-                raise ModelError(f"the artifact {folder / 'model'} is missing", fix=anew(folder))
+                raise ModelError(f"the artifact {folder / 'model'} is missing", fix=f"train it anew: {anew(folder)}")
             raise UsageError("the run is not finished", where=str(folder), fix=f"ftcore resume {folder}")
         require_no_links(folder)
         plan = resolve_run(manager, folder)
@@ -45,8 +45,8 @@ def require_intact(folder: Path) -> None:
     """Raise ModelError where the artifact of the run in a folder is not as the run wrote it."""
     artifact = folder / "model"
     if wrong := verify_manifest(artifact):
-        what = "the artifact is not as the run wrote it"
-        raise ModelError(what, where=str(artifact), more=wrong, fix=anew(folder))
+        message = "the artifact is not as the run wrote it"
+        raise ModelError(message, where=str(artifact), more=wrong, fix=f"train it anew: {anew(folder)}")
 
 
 def no_run(folder: Path, manager: PluginManager, line: str = "") -> UsageError:
@@ -67,8 +67,8 @@ def no_run(folder: Path, manager: PluginManager, line: str = "") -> UsageError:
         more = [f"the last that finished: {finished[-1].parent.name}"] if finished else []
         return UsageError(what, where=where, more=more, fix=last)
     if folder.is_dir() and any(folder.iterdir()) and is_unused(folder):
-        what = "the run here was killed before it had begun"
-        return UsageError(what, where=where, fix=f"the line that began it, with --out {folder}")
+        message = "the run here was killed before it had begun"
+        return UsageError(message, where=where, fix=f"the line that began it, with --out {folder}")
     return UsageError("this is not the folder of a run", where=where, fix="ls runs")
 
 
@@ -76,11 +76,6 @@ def owner(folder: Path, manager: PluginManager) -> Command | None:
     """The plugin's command that a folder which is no run's belongs to, by the file that its record names."""
     commands = (command for commands in manager.commands().values() for command in commands)
     return next((one for one in commands if one.spec.resumes and (folder / one.spec.resumes).is_file()), None)
-
-
-def anew(folder: Path) -> str:
-    """What to do where the artifact of a finished run is spoilt."""
-    return f"train it anew: ftcore run {folder / 'run.yaml'} --out {folder}-2"
 
 
 @contextmanager

@@ -88,6 +88,11 @@ def require_no_links(folder: Path) -> None:
                 )
 
 
+def anew(folder: Path) -> str:
+    """The line that does the run in a folder once more, beside it."""
+    return f"ftcore run {folder / 'run.yaml'} --out {free(folder)}"
+
+
 def free(folder: Path) -> Path:
     """A name beside a folder that nothing has yet: `runs/legs-2`."""
     return next(path for n in range(2, 10_000) if not (path := folder.with_name(f"{folder.name}-{n}")).exists())
@@ -199,10 +204,10 @@ def verify_manifest(folder: Path) -> list[str]:
 
 def read_lock(folder: Path) -> dict[str, Any]:
     """lock.json of the run in a folder. Raises ModelError where ftcore cannot have written it."""
-    found = read_json(folder / "lock.json")
-    if not isinstance(found, dict) or not isinstance(found.get("plugins"), list):
+    lock = read_json(folder / "lock.json")
+    if not isinstance(lock, dict) or not isinstance(lock.get("plugins"), list):
         raise ModelError("this is not a lock.json that ftcore wrote", where=str(folder / "lock.json"))
-    return found
+    return lock
 
 
 def read_json(path: Path) -> Any:

@@ -71,7 +71,9 @@ def load(plan: Plan, manager: PluginManager, folder: Path, announcer: Announcer)
     with clock.phase("loading the model"):
         announcer.announce(PhaseStarted("loading the model"))
         model = load_model(plan, loader, backend, method)
-        findings += _must_embed(model, tokenizer, prepared, loader.name())
+        size = _embeddings(model)
+        _must_embed(size, prepared.largest_token(), loader.name())
+        findings += _padding(tokenizer, size, loader.name())
     plan = dataclasses.replace(plan, findings=(*plan.findings, *findings, *prepared.findings, *_context(plan, model)))
     return Loaded(plan, folder, loader, backend, method, tokenizer, prepared, model, announcer, clock)
 
@@ -126,27 +128,31 @@ def attached(plan: Plan, method: TuningMethod, model: Any) -> Any:
     return tuned
 
 
-def _must_embed(model: Any, tokenizer: Any, prepared: Prepared, name: str) -> list[Finding]:
-    """Raise ModelError when the rows hold a token that the model has no embedding for: the tokenizer is another's.
-
-    A token that only pads, and so may be any, is replaced by the end token, with a note.
-    """
+def _embeddings(model: Any) -> int:
     embedding = model.get_input_embeddings()
-    size = embedding.num_embeddings if hasattr(embedding, "num_embeddings") else embedding.weight.shape[0]
-    largest = prepared.largest_token()
+    return int(embedding.num_embeddings if hasattr(embedding, "num_embeddings") else embedding.weight.shape[0])
+
+
+def _must_embed(size: int, largest: int, name: str) -> None:
+    """Raise ModelError when the rows hold a token that the model has no embedding for: the tokenizer is another's."""
     if largest >= size:
         raise ModelError(
             f"the rows hold the token {largest}, but the model has {size} embeddings; its tokenizer is not its own",
             where=name,
             fix="copy the tokenizer files of the original model into the folder",
         )
-    if tokenizer.pad_token_id < size:
-        return []
-    text = (
-        f"the model has no embedding for the token {tokenizer.pad_token!r}; rows are padded with the end token instead"
-    )
-    tokenizer.pad_token = tokenizer.eos_token
-    return [Finding("note", text)]
+
+
+def _padding(tokenizer: PreTrainedTokenizerBase, size: int, name: str) -> Iterator[Finding]:
+    """Pad with the end token where the model has no embedding for the one that pads: which it is teaches nothing.
+
+    Raises ModelError where it has none for the end token either.
+    """
+    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id >= size:
+        token = tokenizer.pad_token
+        _must_embed(size, tokenizer.eos_token_id if tokenizer.eos_token_id is not None else size, name)
+        tokenizer.pad_token = tokenizer.eos_token
+        yield Finding("note", f"the model has no embedding for the token {token!r}; rows are padded with the end token")
 
 
 def _context(plan: Plan, model: Any) -> list[Finding]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import ftcore
 from ftcore.errors import DataError, FtcoreError, ModelError, UsageError
 from ftcore.loading.words import few
-from ftcore.run.folder import read_json, read_lock
+from ftcore.run.folder import anew, read_json, read_lock
 from ftcore.run.plan import Plan
 from ftcore.run.provenance import plugins
 from ftcore.types import Finding
@@ -72,56 +72,72 @@ def require_same_inputs(folder: Path, plan: Plan, loader: ModelLoader, tokenizer
     """Raise DataError or ModelError where going on with the run in the folder would silently mix two runs."""
     if not (folder / FILE).is_file():
         return
-    old = read_lock(folder)
+    old = _read(folder)
     errors: dict[str, type[FtcoreError]] = {"data": DataError, "model": ModelError, "template": ModelError}
     for key, now in _inputs(plan, loader, tokenizer).items():
         if old.get(key) != now:
-            raise errors[key](f"the {key} has changed since the run began", where=str(folder / FILE), fix=_anew(folder))
+            fix = f"start anew: {anew(folder)}"
+            raise errors[key](f"the {key} has changed since the run began", where=str(folder / FILE), fix=fix)
 
 
-def require_same_settings(folder: Path, plan: Plan) -> Iterator[Finding]:
-    """What is else than when the run in the folder began and may be. Nothing is imported for it.
+def require_same_settings(folder: Path, plan: Plan) -> None:
+    """Raise UsageError for a setting that alters a number and is another than when the run in the folder began.
 
-    Raises UsageError for a setting that alters a number, ModelError for another version of ftcore.
+    Raises ModelError for another version of ftcore. Nothing is imported for it.
     """
     if not (folder / FILE).is_file():
         return
-    old = read_lock(folder)
-    if old.get("settings_sha256") != _sha256(old.get("settings")):
-        what = "the settings in lock.json are not those that were written when the run began"
-        raise ModelError(what, where=str(folder / FILE), fix=_anew(folder))
+    old, now = _read(folder), _settings(plan)
     if old["ftcore"] != ftcore.__version__:
         raise ModelError(
             f"the run was begun by ftcore {old['ftcore']}, and this is {ftcore.__version__}",
             where=str(folder / FILE),
-            fix=f"pip install ftcore=={old['ftcore']}   ({_anew(folder)})",
+            fix=f"pip install ftcore=={old['ftcore']}, or start anew: {anew(folder)}",
         )
-    now = _settings(plan)
-    if changed := list(_differences(old["settings"], now)):
+    if changed := _differences(old["settings"], now):
         raise UsageError(
             f"settings of the run have changed since it began: {few(changed, 5)}",
             where=str(folder / "run.yaml"),
             more=[f"{key} was {_shown(old['settings'], key)}, and is now {_shown(now, key)}" for key in changed[:2]],
-            fix=f"put them back in {folder / 'run.yaml'}, or {_anew(folder)}",
+            fix=f"put them back in {folder / 'run.yaml'}, or start anew: {anew(folder)}",
         )
+
+
+def changes(folder: Path, plan: Plan) -> Iterator[Finding]:
+    """What is another than when the run in the folder began, and may be: versions of libraries, and free settings."""
+    if not (folder / FILE).is_file():
+        return
+    before = _read(folder)["packages"]
     for name, version in versions().items():
-        if (then := old["packages"].get(name)) not in (None, version):
-            text = f"{name} was {then} when the run began, and is {version}: numbers may come out otherwise"
-            yield Finding("warning", text, f"pip install {name}=={then}")
-    before = read_json(folder / "plan.json").get("plan", {}) if (folder / "plan.json").is_file() else {}
-    free = [{key: value for key, value in each.items() if key in FREE} for each in (before, _plain(plan.dump()))]
-    if before and (others := list(_differences(_flat(free[0]), _flat(free[1])))):
-        yield Finding("note", f"changed since the run began, which alters no number: {few(others, 5)}")
+        if before.get(name, version) != version:
+            text = f"{name} was {before[name]} when the run began, and is {version}: numbers may come out otherwise"
+            yield Finding("warning", text, f"pip install {name}=={before[name]}")
+    planned = read_json(folder / "plan.json") if (folder / "plan.json").is_file() else None
+    if isinstance(planned, dict) and isinstance(planned.get("plan"), dict):
+        free = ({key: each.get(key) for key in FREE} for each in (planned["plan"], _plain(plan.dump())))
+        if changed := _differences(*map(_flat, free)):
+            yield Finding("note", f"changed since the run began, which alters no number: {few(changed, 5)}")
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """Raises ModelError where ftcore cannot have written lock.json, or somebody has changed the settings in it."""
+    lock = read_lock(folder)
+    parts = {"ftcore": str, "packages": dict, "settings": dict}
+    is_ours = all(isinstance(lock.get(key), kind) for key, kind in parts.items())
+    if not is_ours or lock.get("settings_sha256") != _sha256(lock["settings"]):
+        text = "the settings in lock.json are not those that were written when the run began"
+        raise ModelError(text, where=str(folder / FILE), fix=f"start anew: {anew(folder)}")
+    return lock
 
 
 def versions() -> dict[str, str]:
-    found = {}
+    installed = {}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def _settings(plan: Plan) -> dict[str, Any]:
@@ -144,9 +160,9 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     return inner or {prefix: value}
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     nothing = object()
-    return (key for key in {**old, **new} if old.get(key, nothing) != new.get(key, nothing))
+    return [key for key in {**old, **new} if old.get(key, nothing) != new.get(key, nothing)]
 
 
 def _shown(settings: Mapping[str, Any], key: str) -> str:
@@ -155,7 +171,3 @@ def _shown(settings: Mapping[str, Any], key: str) -> str:
 
 def _sha256(settings: Any) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
-def _anew(folder: Path) -> str:
-    return f"start anew: ftcore run {folder / 'run.yaml'} --out {folder}-2"

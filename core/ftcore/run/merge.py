@@ -9,7 +9,7 @@ from ftcore.errors import ModelError, UsageError
 from ftcore.manager import PluginManager
 from ftcore.protocols import MergeableMethod
 from ftcore.run.finished import plan_of
-from ftcore.run.folder import follow_umask, manifest, read_json, writable, write_json
+from ftcore.run.folder import anew, follow_umask, manifest, read_json, writable, write_json
 from ftcore.run.reload import Tuned, reload
 from ftcore.specs import MethodSpec
 
@@ -77,5 +77,5 @@ def _must_be_its_base(tuned: Tuned, folder: Path) -> None:
         raise ModelError(
             "the base model has changed since the run, so the adapter no longer belongs to it",
             where=loader.name(),
-            fix=f"train it anew: ftcore run {folder / 'run.yaml'} --out {folder}-2",
+            fix=f"train it anew: {anew(folder)}",
         )

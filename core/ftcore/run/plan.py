@@ -28,7 +28,7 @@ from ftcore.specs import (
     Spec,
     StrategySpec,
 )
-from ftcore.types import Finding, Hardware, Precision
+from ftcore.types import Finding, Hardware, Precision, Secret
 
 S = TypeVar("S", bound=Spec)
 
@@ -174,6 +174,11 @@ class Plan:
         yield from (entry.function for entry in self.rewards)
         yield from self.evaluators
         yield from self.reporters
+
+    def secrets(self) -> Iterator[Secret]:
+        """What every component sends somewhere of the environment."""
+        for choice in self.choices():
+            yield from choice.settings.secrets() if choice.settings else ()
 
     def judges(self, kinds: Iterable[str]) -> list[Choice[EvaluatorSpec]]:
         """The evaluators that have something to say about held-out rows of these kinds."""

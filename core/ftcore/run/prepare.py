@@ -6,11 +6,10 @@ Rows stream from the source to an Arrow file, so a data set larger than memory w
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,12 +49,11 @@ class _Entry:
     """A row that was read: `rows` are the places of what was made of it on disk, its own first. `digest` is equal for
     rows that read the same to the model."""
 
-    rows: list[int]
-
     digest: bytes
     source: int
     marked: bool
     repeats: int
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -135,23 +133,20 @@ def prepare(
     accounts: list[Account] = []
     findings: list[Finding] = []
     systems: set[str | None] = set()
-    places = itertools.count()
     with Writer(path) as writer, open_own(folder / "quarantine.jsonl", "w") as quarantine:
         for number, entry in enumerate(plan.data):
             recognised = recognise(manager, entry, plan.strategy.spec.examples)
             account = Account(label(entry), recognised.name, recognised.reason)
             accounts.append(account)
             bad: list[BadRow] = []
-            for outcome in _outcomes(plan, entry, number, recognised, tokenizer, account, places):
+            for outcome in _outcomes(plan, entry, number, recognised, tokenizer, account):
                 if isinstance(outcome, BadRow):
                     bad.append(outcome) if len(bad) < NAMED else None
                     line = {"source": account.source, "where": outcome.where, "reason": outcome.reason}
                     quarantine.write(json.dumps(line, ensure_ascii=False) + "\n")
                 else:
                     made, one = outcome
-                    for encoded, example in made:
-                        writer.write(encoded, example)
-                    entries.append(one)
+                    entries.append(replace(one, rows=tuple(writer.write(*each) for each in made)))
                     if len(systems) < 2:
                         systems.add(_system(made[0][1]))
                     advance(len(entries))
@@ -161,13 +156,7 @@ def prepare(
 
 
 def _outcomes(
-    plan: Plan,
-    entry: DataChoice,
-    number: int,
-    recognised: Any,
-    tokenizer: Any,
-    account: Account,
-    places: Iterator[int],
+    plan: Plan, entry: DataChoice, number: int, recognised: Any, tokenizer: Any, account: Account
 ) -> Iterator[BadRow | tuple[list[tuple[Encoded, Example]], _Entry]]:
     template = getattr(plan.strategy.settings, "template", "chat")
     bad: list[BadRow] = []
@@ -204,7 +193,7 @@ def _outcomes(
         account.tokens += sum(each.num_tokens for each, _ in made)
         account.trained_tokens += sum(each.num_trained for each, _ in made)
         digest = hashlib.blake2b(repr(encoded.columns).encode(), digest_size=16).digest()
-        yield made, _Entry([next(places) for _ in made], digest, number, row.heldout, repeats)
+        yield made, _Entry(digest, number, row.heldout, repeats)
     refuse_bad_rows(entry, bad, len(bad))
 
 

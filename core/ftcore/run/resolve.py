@@ -62,8 +62,7 @@ def _named_by_file(plan: Plan, run_file: RunFile, flags: Mapping[str, Any]) -> d
     written, typed = set(_texts(run_file.values)), set(_texts(flags))
     return {
         secret.variable: str(run_file.path)
-        for choice in plan.choices()
-        for secret in (choice.settings.secrets() if choice.settings else ())
+        for secret in plan.secrets()
         if written & {secret.variable, secret.url} and secret.variable not in typed
     }
 

@@ -16,7 +16,7 @@ from ftcore.types import Finding, Secret
 
 def told(plan: Plan) -> Iterator[Finding]:
     """A note on each value that is sent somewhere."""
-    for secret in _secrets(plan):
+    for secret in plan.secrets():
         yield Finding("note", f"the value of ${secret.variable} is sent to {_host(secret)}")
 
 
@@ -24,7 +24,7 @@ def refused(plan: Plan) -> Iterator[FtcoreError]:
     """An error for each that would go to another machine because a file says so, while nobody on the line does."""
     from ftcore.line import options
 
-    for secret in _secrets(plan):
+    for secret in plan.secrets():
         file = plan.named_by_file.get(secret.variable)
         if file and secret.variable not in options.allow_env and not _is_here(_host(secret)):
             yield PolicyError(
@@ -33,11 +33,6 @@ def refused(plan: Plan) -> Iterator[FtcoreError]:
                 more=["whoever wrote the file would get it; if you mean to, name the variable on the line as well"],
                 fix=f"the same line with --allow-env {secret.variable}",
             )
-
-
-def _secrets(plan: Plan) -> Iterator[Secret]:
-    for choice in plan.choices():
-        yield from choice.settings.secrets() if choice.settings else ()
 
 
 def _host(secret: Secret) -> str:

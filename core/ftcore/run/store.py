@@ -25,14 +25,18 @@ class Writer:
         self._file: Any = None
         self._schema: Any = None
         self._rows: list[dict[str, Any]] = []
+        self._written = 0
 
-    def write(self, encoded: Encoded, example: Example) -> None:
+    def write(self, encoded: Encoded, example: Example) -> int:
+        """The row's place in the file."""
         row = {**encoded.columns, "example": dump_example(example)}
         if self._rows and self._rows[0].keys() != row.keys():
             raise DataError("one run learns from one kind of example", value=example.kind, fix="--data ONE SOURCE")
         self._rows.append(row)
         if len(self._rows) >= BATCH:
             self._flush()
+        self._written += 1
+        return self._written - 1
 
     def _flush(self) -> None:
         import pyarrow as pa

@@ -34,11 +34,11 @@ def gate(plan: Plan, account: Account, bad: list[BadRow], findings: list[Finding
         if rows and (message := f"{account.source}: {said}") not in told
     ]
     if account.unrolled:
-        said = f"{_rows(account.unrolled)} more, for turns that read otherwise once other turns follow"
-        findings.append(Finding("note", f"{account.source}: {said}", "--no-data.unroll leaves them out"))
+        remark = f"{_rows(account.unrolled)} more, for turns that read otherwise once other turns follow"
+        findings.append(Finding("note", f"{account.source}: {remark}", "--no-data.unroll leaves them out"))
     if account.joined:
-        said = "whose prompt and answer the tokenizer would join in one token; they are two, as they are at inference"
-        findings.append(Finding("note", f"{account.source}: {_rows(account.joined)} {said}"))
+        remark = "whose prompt and answer the tokenizer would join in one token; they are two, as they are at inference"
+        findings.append(Finding("note", f"{account.source}: {_rows(account.joined)} {remark}"))
 
 
 def refuse(account: Account, bad: list[BadRow], longer: str | None = None) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ftcore.columns import WRITTEN, as_text
+from ftcore.columns import TEXT_LIKE, as_text
 
 
 def first_of(row: Mapping[str, Any], names: Iterable[str]) -> str | None:
@@ -33,7 +33,7 @@ def text_of(value: Any, name: str) -> str:
         raise ValueError(f"{name} is null")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{name} is {value}, not a number")
-    if not isinstance(value, WRITTEN):
+    if not isinstance(value, TEXT_LIKE):
         raise ValueError(f"{name} is {_article(value)}, not text")
     text = as_text(value)
     if not text.strip():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ftcore.columns import WRITTEN
+from ftcore.columns import TEXT_LIKE
 from ftcore.types import ChatExample, Turn
 from ftcore_plugins.formats.cells import first_of, judges, needed, text_of
 from ftcore_plugins.formats.turns import chat, is_conversation, turns_of
@@ -38,7 +38,7 @@ class PromptCompletion:
 
 
 def _is_usable(value: Any) -> bool:
-    return value is None or isinstance(value, WRITTEN) or is_conversation(value, "role")
+    return value is None or isinstance(value, TEXT_LIKE) or is_conversation(value, "role")
 
 
 def _unlearned(turn: Turn) -> Turn:

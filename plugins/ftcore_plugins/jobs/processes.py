@@ -16,15 +16,11 @@ from typing import Any, BinaryIO
 
 from ftcore.errors import FtcoreError, Interrupted, ResourceError, from_record
 from ftcore.line import options
+from ftcore.run.exclusive import lock
 from ftcore.run.folder import open_own, write_text
 from ftcore.run.runfile import dump_run_file
 from ftcore_plugins.jobs.job import Job, state
 from ftcore_plugins.metrics.history import FILE, lines
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 POLL_SECONDS = 0.25
@@ -85,7 +81,7 @@ class Runner:
         It holds a lock on its log, which it was given with the file and which ends with it.
         """
         self._stop_if_asked()
-        while not _locked(log):
+        while not lock(log):
             look()
             time.sleep(POLL_SECONDS)
             self._stop_if_asked()
@@ -121,8 +117,7 @@ def plugin_options() -> list[str]:
 
 def _agreed(job: Job) -> list[str]:
     """The variables whose values the run sends: the command was allowed to, and the run reads of them in a file."""
-    choices = (choice.settings for choice in job.plan.choices() if choice.settings)
-    names = {secret.variable: None for settings in choices for secret in settings.secrets()}
+    names = dict.fromkeys(secret.variable for secret in job.plan.secrets())
     return [word for name in names for word in ("--allow-env", name)]
 
 
@@ -132,16 +127,6 @@ def _line(job: Job) -> list[str]:
     path = job.folder.with_name(f"{job.folder.name}.yaml")
     write_text(path, dump_run_file(job.values))
     return ["run", str(path), "--out", str(job.folder)]
-
-
-def _locked(file: BinaryIO) -> bool:
-    """Take the lock on a file, unless somebody has it."""
-    try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _once(watch: Watch, folder: Path) -> Callable[[], None]:
